@@ -1,0 +1,92 @@
+package fleet
+
+import "time"
+
+// Strategy says how a site is rolled. A field left out takes the environment's value, then Default's.
+type Strategy struct {
+	Smoke   *bool    `yaml:"smoke,omitempty"`   // roll the smoke servers first, tested without public traffic
+	Baking  *Baking  `yaml:"baking,omitempty"`  // nil = no baking
+	Pattern []int    `yaml:"pattern,omitempty"` // percent per batch: [25] (equal parts) or [10, 30, 60]
+	Pause   Duration `yaml:"pause,omitempty"`   // judged time after each batch, the last one included
+	Watch   Duration `yaml:"watch,omitempty"`   // time hard indicators stay armed after the last batch
+	// MinUp is the floor: how many servers must stay healthy and in rotation, percent of the site's servers, rounded up.
+	MinUp *int `yaml:"min_up,omitempty"`
+	// FailureBudget is how many servers may fail in one roll before it stops. 0 = none.
+	FailureBudget *int `yaml:"failure_budget,omitempty"`
+	// DrainTimeout bounds the wait for a pulled-out server's sessions to end.
+	DrainTimeout Duration `yaml:"drain_timeout,omitempty"`
+	// StepTimeout bounds each step on a server: switch, smoke test, pull-in until UP.
+	StepTimeout Duration `yaml:"step_timeout,omitempty"`
+	// OnFailure says what an exhausted failure budget does: "pause" (default; a person decides) or "rollback".
+	OnFailure string `yaml:"on_failure,omitempty"`
+	// DoubtBound is how long no traffic or no data is waited out before the roll pauses.
+	DoubtBound Duration `yaml:"doubt_bound,omitempty"`
+	// Progress is how long a roll may make no progress before it pauses and says where it hangs.
+	Progress Duration `yaml:"progress,omitempty"`
+}
+
+// Baking is the period in which the new version takes production traffic on the smoke servers.
+type Baking struct {
+	Weight int      `yaml:"weight"` // percent of a full server's share: 25
+	Time   Duration `yaml:"time"`
+}
+
+// Duration is a time.Duration that reads "90s" from YAML.
+type Duration time.Duration
+
+// D returns d as a time.Duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// String returns "1m30s".
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// ApprovalPolicy grants approval of plans automatically. Only the topology can (never the author's own plan file).
+type ApprovalPolicy struct {
+	SBU   string   `yaml:"sbu,omitempty"`   // "" = every SBU
+	Kinds []Kind   `yaml:"kinds,omitempty"` // empty = every kind
+	Apps  []string `yaml:"apps,omitempty"`  // empty = every app
+}
+
+// Class is the class of an indicator (mission: the complete monitoring system).
+type Class string
+
+// The five classes of indicators.
+const (
+	ClassServer    Class = "server"
+	ClassContainer Class = "container"
+	ClassApp       Class = "app"
+	ClassDatabase  Class = "database"
+	ClassATP       Class = "atp"
+)
+
+// Indicator is one quantity by which a roll is judged. A hard indicator rolls back; a soft one stops.
+type Indicator struct {
+	Name  string `yaml:"name"`  // "5xx"
+	Class Class  `yaml:"class"` // "app"
+	Hard  bool   `yaml:"hard,omitempty"`
+	// Pools and Environments restrict where it is judged; empty = everywhere.
+	Pools        []string `yaml:"pools,omitempty"`
+	Environments []string `yaml:"environments,omitempty"`
+	Stages       []string `yaml:"stages,omitempty"` // "smoke", "baking", "rolling", "watch"; empty = all
+
+	// Exactly one of the following says what is judged.
+	Ratio *RatioIndicator `yaml:"ratio,omitempty"` // failures of attempts, from Prometheus
+	Value *ValueIndicator `yaml:"value,omitempty"` // a gauge, from Prometheus
+	Check *Check          `yaml:"check,omitempty"` // a URL test on every judged server
+}
+
+// RatioIndicator judges counted failures among counted attempts by an exact binomial test against Limit. The queries are
+// PromQL with {{.Window}} (seconds), {{.Environment}}, {{.Pool}}, {{.Backend}} and {{.Servers}} (a regular expression)
+// replaced, and must return one sample per server with the label "server".
+type RatioIndicator struct {
+	Failures    string  `yaml:"failures"`
+	Attempts    string  `yaml:"attempts"`
+	Limit       float64 `yaml:"limit"`                  // percent, 0–100: 1
+	MinAttempts int     `yaml:"min_attempts,omitempty"` // fewer is "no traffic"; default 20
+}
+
+// ValueIndicator judges a value per server against an absolute limit.
+type ValueIndicator struct {
+	Query string  `yaml:"query"`
+	Max   float64 `yaml:"max"`
+}

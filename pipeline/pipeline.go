@@ -1,0 +1,162 @@
+// Package pipeline says what happens next to a Coach, from commit to verdict.
+//
+// Decide is pure: the saved Coach, what was observed, and now go in; the next Coach, the rolls to make, the actions to take
+// and a named reason come out. The Worker observes, decides, saves, then acts; it is the only writer of a Coach.
+// Everybody else (webhook, API, Jenkins) writes facts: deliveries, packages, approvals, commands.
+//
+//	push ─► intake.go: a Coach ─► decide.go: build → FAT → approval → UAT → PROD → verdict ─► told to Jenkins
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"railyard/internal/event"
+	"railyard/internal/fleet"
+	"railyard/internal/roller"
+	"railyard/internal/rop"
+)
+
+// Observation is everything Decide may look at besides the Coach itself.
+type Observation struct {
+	Topology  *fleet.Topology
+	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked or not known
+	Packages  map[string]Package   // deployment id → what was published
+	Rolls     map[string]RollFact  // roll id → how it stands
+	Newer     string               // the newest candidate's id when it is not this one
+	Approvals []rop.Approval       // given by people
+	Commands  []Command            // pending, oldest first
+}
+
+// BuildFact is what Jenkins says about one deployment id.
+type BuildFact struct {
+	Known   bool // false: Jenkins was asked and has neither queue item nor build of it
+	QueueID int64
+	Number  int64
+	URL     string
+	Running bool
+	Done    bool   // ended for good
+	Result  string // Jenkins' result once Done
+	Err     string // Jenkins could not be asked: why
+}
+
+// Package is a published package.
+type Package struct {
+	Deployment string
+	App        string
+	Digest     string // "sha256:…"
+	Size       int64  // bytes
+	At         time.Time
+}
+
+// RollFact is how a roll stands.
+type RollFact struct {
+	ID     string
+	Stage  roller.Stage
+	Paused bool
+	Reason string
+}
+
+// CommandKind is what a person may ask of a Coach.
+type CommandKind string
+
+// The commands.
+const (
+	CmdRevoke CommandKind = "revoke" // withdraw the Coach
+	CmdRetry  CommandKind = "retry"  // build again what failed
+)
+
+// Command is a person's order to a Coach, stored before it is obeyed.
+type Command struct {
+	ID     int64
+	Coach  string
+	Kind   CommandKind
+	Actor  string
+	Reason string
+	At     time.Time
+}
+
+// Delivery is one accepted webhook, stored before it is answered.
+type Delivery struct {
+	ID         int64
+	Provider   string // "generic", "github"
+	Key        string // the host's delivery id: a second one with the same key is the same delivery
+	Repository string // "hotel/hotel-api"
+	Branch     string // "release/1.4"
+	After      string // the pushed commit as the host says; the mirror's tip is what counts
+	Pusher     string
+	At         time.Time
+	Tries      int
+	RetryAt    time.Time
+	Note       string // the last error
+}
+
+// Store keeps Coaches and the facts about them.
+type Store interface {
+	// PendingDeliveries returns unprocessed deliveries whose RetryAt has come, oldest first.
+	PendingDeliveries(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
+	// Tip is the last commit of a branch that was taken in; "" if none.
+	Tip(ctx context.Context, repository, branch string) (string, error)
+	// LatestCoach is the newest candidate of a repository's branch; ErrNotFound if none.
+	LatestCoach(ctx context.Context, repository, branch string) (rop.Coach, error)
+	// LastSeries is the highest series number of a project, 0 if none.
+	LastSeries(ctx context.Context, project string) (int, error)
+	// TakeIn saves, in one transaction: the deliveries as done, the branch's tip (which must still be oldTip: ErrConflict
+	// otherwise), the new Coach (nil when there is none) and the events.
+	TakeIn(ctx context.Context, t TakeIn) error
+	// PutOffDelivery records an error and the time of the next try.
+	PutOffDelivery(ctx context.Context, id int64, note string, retryAt time.Time) error
+
+	// ClaimCoaches takes every unfinished Coach that nobody holds at now (or that owner holds), until now+ttl.
+	ClaimCoaches(ctx context.Context, owner string, now time.Time, ttl time.Duration) ([]Claim, error)
+	RenewCoach(ctx context.Context, c Claim, now time.Time, ttl time.Duration) error
+	ReleaseCoach(ctx context.Context, c Claim) error
+	// SaveCoach writes the Coach, the new rolls, the commands to rolls, the handled commands and the events in one
+	// transaction. ErrFenced writes nothing.
+	SaveCoach(ctx context.Context, c Claim, s Save) error
+	// Facts reads what Decide needs of a Coach: packages, rolls, newest candidate, approvals, pending commands.
+	Facts(ctx context.Context, c rop.Coach) (Facts, error)
+}
+
+// Facts is the part of an Observation that the store holds.
+type Facts struct {
+	Packages  map[string]Package
+	Rolls     map[string]RollFact
+	Newer     string
+	Approvals []rop.Approval
+	Commands  []Command
+}
+
+// TakeIn is what one processed push writes.
+type TakeIn struct {
+	Deliveries     []int64
+	Repository     string
+	Branch         string
+	OldTip, NewTip string
+	Coach          *rop.Coach
+	Events         []event.Event
+}
+
+// Claim is a held lease on a Coach.
+type Claim struct {
+	Coach rop.Coach
+	Owner string
+	Fence int64
+}
+
+// Save is what one decision writes.
+type Save struct {
+	Coach        rop.Coach
+	NewRolls     []roller.Roll
+	RollCommands []roller.Command
+	Handled      []int64
+	Events       []event.Event
+}
+
+// Errors of a Store, by errors.Is.
+var (
+	ErrFenced   = errors.New("another replica owns this coach")
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("changed by another replica meanwhile")
+)
