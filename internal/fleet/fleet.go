@@ -15,14 +15,16 @@ import "fmt"
 
 // Topology is one applied version of the topology file. It is immutable after Load.
 type Topology struct {
-	Digest       string        // SHA-256 of the file's bytes: "sha256:9f86…"
-	Environments []Environment // in the order a Coach passes them: FAT, UAT, PROD
-	SBUs         []SBU
-	Apps         []App
-	Pools        []Pool
-	Repositories []Repository
-	Approvals    []ApprovalPolicy
-	Indicators   []Indicator
+	Digest       string           `yaml:"-"`            // SHA-256 of the file's bytes: "sha256:9f86…"
+	Environments []Environment    `yaml:"environments"` // in the order a Coach passes them: FAT, UAT, PROD
+	SBUs         []SBU            `yaml:"sbus"`
+	Repositories []Repository     `yaml:"repositories"`
+	Pools        []Pool           `yaml:"pools"`
+	Apps         []App            `yaml:"apps"`
+	Approvals    []ApprovalPolicy `yaml:"approvals,omitempty"`
+	Indicators   []Indicator      `yaml:"indicators,omitempty"`
+
+	index *index // made by Load; nil in a Topology put together by hand, which is searched more slowly
 }
 
 // Environment is one stage of delivery with the strategy its sites roll by unless the site overrides it.
@@ -112,6 +114,14 @@ type Site struct {
 	// AllowDowntime permits a plan whose floor cannot be met: pools of one server, job pools.
 	AllowDowntime bool `yaml:"allow_downtime,omitempty"`
 }
+
+// The drivers a topology may name.
+const (
+	BalancerHAProxy = "haproxy"
+	BalancerNone    = "none" // no traffic to take away: job pools
+	HostLocal       = "local"
+	HostSSH         = "ssh"
+)
 
 // Balancer says how servers of a site are pulled out of and into rotation.
 type Balancer struct {

@@ -1,0 +1,151 @@
+package fleet
+
+import (
+	"path"
+	"slices"
+)
+
+// SiteInfo is everything about one site in one place.
+type SiteInfo struct {
+	Ref         SiteRef
+	Environment Environment
+	Pool        Pool
+	Site        Site
+	Apps        []App    // hosted by the pool, sorted by name
+	Strategy    Resolved // StrategyFor(Ref)
+}
+
+// index finds things by name, and holds what is asked often and never changes.
+type index struct {
+	environments map[string]int
+	sbus         map[string]int
+	repositories map[string]int
+	pools        map[string]int
+	apps         map[string]int
+	appsOf       map[string][]App // pool → apps, sorted by name
+	order        []string         // pools, topologically
+}
+
+func newIndex(t *Topology) *index {
+	x := &index{
+		environments: positions(t.Environments, func(e Environment) string { return e.Name }),
+		sbus:         positions(t.SBUs, func(s SBU) string { return s.Name }),
+		repositories: positions(t.Repositories, func(r Repository) string { return r.Name }),
+		pools:        positions(t.Pools, func(p Pool) string { return p.Name }),
+		apps:         positions(t.Apps, func(a App) string { return a.Name }),
+		appsOf:       map[string][]App{},
+	}
+	for _, name := range sortedKeys(x.apps) {
+		app := t.Apps[x.apps[name]]
+		x.appsOf[app.Pool] = append(x.appsOf[app.Pool], app)
+	}
+	x.order, _ = sortPools(t.Pools, x.pools)
+	return x
+}
+
+// positions maps names to their first place in items.
+func positions[T any](items []T, name func(T) string) map[string]int {
+	at := make(map[string]int, len(items))
+	for i, item := range items {
+		if _, seen := at[name(item)]; !seen {
+			at[name(item)] = i
+		}
+	}
+	return at
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func (t *Topology) find() *index {
+	if t.index != nil {
+		return t.index
+	}
+	return newIndex(t)
+}
+
+func pick[T any](items []T, at map[string]int, name string) (T, bool) {
+	if i, ok := at[name]; ok {
+		return items[i], true
+	}
+	var none T
+	return none, false
+}
+
+// Environment finds an environment by its name: "PROD".
+func (t *Topology) Environment(name string) (Environment, bool) {
+	return pick(t.Environments, t.find().environments, name)
+}
+
+// SBU finds a business unit by its name: "hotel".
+func (t *Topology) SBU(name string) (SBU, bool) { return pick(t.SBUs, t.find().sbus, name) }
+
+// Repository finds a repository by the name the code host gives it: "hotel/hotel-api".
+func (t *Topology) Repository(name string) (Repository, bool) {
+	return pick(t.Repositories, t.find().repositories, name)
+}
+
+// Pool finds a pool by its name: "hotel-api".
+func (t *Topology) Pool(name string) (Pool, bool) { return pick(t.Pools, t.find().pools, name) }
+
+// App finds an application by its name: "hotel-api".
+func (t *Topology) App(name string) (App, bool) { return pick(t.Apps, t.find().apps, name) }
+
+// AppsOf are the applications a pool hosts, sorted by name. They change together on a server.
+func (t *Topology) AppsOf(pool string) []App { return slices.Clone(t.find().appsOf[pool]) }
+
+// Site finds a pool in one environment.
+func (t *Topology) Site(ref SiteRef) (SiteInfo, bool) {
+	x := t.find()
+	pool, ok := pick(t.Pools, x.pools, ref.Pool)
+	if !ok {
+		return SiteInfo{}, false
+	}
+	env, ok := pick(t.Environments, x.environments, ref.Environment)
+	if !ok {
+		return SiteInfo{}, false
+	}
+	for _, site := range pool.Sites {
+		if site.Environment == ref.Environment {
+			return SiteInfo{
+				Ref: ref, Environment: env, Pool: pool, Site: site,
+				Apps: slices.Clone(x.appsOf[ref.Pool]), Strategy: resolve(env, site),
+			}, true
+		}
+	}
+	return SiteInfo{}, false
+}
+
+// Follows reports whether a push to a branch of a repository is a delivery: the repository is known and one of its
+// patterns (path.Match) matches. "release/*" follows release/1.4, not release/1.4/fix.
+func (t *Topology) Follows(repository, branch string) bool {
+	repo, ok := t.Repository(repository)
+	return ok && slices.ContainsFunc(repo.Branches, func(pattern string) bool {
+		matched, err := path.Match(pattern, branch)
+		return err == nil && matched
+	})
+}
+
+// PoolOrder lists all pools so that each comes behind the pools it is `after`; where `after` says nothing, by name.
+func (t *Topology) PoolOrder() []string { return slices.Clone(t.find().order) }
+
+// IndicatorsFor lists the indicators that judge a site in a stage ("smoke", "baking", "rolling", "watch"), in the
+// order of the file.
+func (t *Topology) IndicatorsFor(site SiteRef, stage string) []Indicator {
+	var judged []Indicator
+	for _, i := range t.Indicators {
+		if anyOr(i.Pools, site.Pool) && anyOr(i.Environments, site.Environment) && anyOr(i.Stages, stage) {
+			judged = append(judged, i)
+		}
+	}
+	return judged
+}
+
+// anyOr reports whether an optional restriction admits name: an empty one admits all.
+func anyOr(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
