@@ -42,6 +42,9 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	}
 	cmd.SysProcAttr.Setpgid = true
 	dieWithParent(cmd.SysProcAttr)
+	if cmd.Cancel != nil { // made by exec.CommandContext, whose default ends the leader only
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	}
 
 	started := make(chan error, 1)
 	spawner() <- func() { started <- cmd.Start() }
