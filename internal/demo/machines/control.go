@@ -11,8 +11,17 @@ import (
 	"time"
 )
 
-// listen opens the machine's control socket: HTTP, so that a deployment needs nothing but curl.
-func (s *Supervisor) listen(machine, socket string) error {
+// command is the machine's "service" script. Control speaks HTTP, so that it needs nothing but curl.
+const command = `#!/bin/sh
+# service restart|stop|status APP: what systemctl is on a real server.
+set -eu
+verb=POST
+if [ "$1" = status ]; then verb=GET; fi
+exec curl --silent --show-error --fail-with-body --max-time 20 --unix-socket '%s' -X "$verb" "http://machine/$1/$2"
+`
+
+// listen opens the machine's control socket and writes its service script.
+func (s *Supervisor) listen(m Machine, socket string) error {
 	if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
 		return err
 	}
@@ -24,10 +33,13 @@ func (s *Supervisor) listen(machine, socket string) error {
 	if err != nil {
 		return fmt.Errorf("open control socket: %w", err)
 	}
-	server := &http.Server{Handler: s.control(machine), ReadHeaderTimeout: 5 * time.Second}
-	s.sockets[machine] = socket
+	server := &http.Server{Handler: s.control(m.Name()), ReadHeaderTimeout: 5 * time.Second}
+	s.sockets[m.Name()] = socket
 	s.controls = append(s.controls, server)
 	s.serving.Go(func() { _ = server.Serve(listener) }) // ends with ErrServerClosed in Close
+	if err := os.WriteFile(filepath.Join(m.Dir, "service"), fmt.Appendf(nil, command, socket), 0o755); err != nil {
+		return fmt.Errorf("write service script: %w", err)
+	}
 	return nil
 }
 

@@ -2,8 +2,9 @@
 // and watches its services.
 //
 // An application lives in <machine dir>/<app>/releases/<revision>/, and the symlink <machine dir>/<app>/current names
-// the revision to run. Whoever deploys moves the link and then asks for a restart over the machine's control socket.
-// The link is resolved once per start, so that moving it changes nothing in a process that already runs.
+// the revision to run. Whoever deploys moves the link and then runs <machine dir>/service restart <app>, which asks over
+// the machine's control socket. The link is resolved once per start, so that moving it changes nothing in a process that
+// already runs.
 package machines
 
 import (
@@ -30,6 +31,10 @@ var (
 	// ErrNotRunning means that there is no process to send a signal to.
 	ErrNotRunning = errors.New("not running")
 )
+
+// RestartCommand restarts an application, as the topology file names the command of an app: its template fields are the
+// machine's base directory and the application.
+const RestartCommand = "{{.Dir}}/service restart {{.App}}"
 
 // socketPathLimit is the longest path of a unix socket on Linux, in bytes (sun_path without its final zero).
 const socketPathLimit = 107
@@ -155,7 +160,7 @@ func (s *Supervisor) boot(ctx, life context.Context, opts Options, m Machine) er
 			return err
 		}
 	}
-	return s.listen(m.Name(), opts.socket(m))
+	return s.listen(m, opts.socket(m))
 }
 
 // Close ends every process, waits for it, and removes the control sockets.
@@ -184,11 +189,6 @@ func (s *Supervisor) Close() error {
 
 // Socket is the path of a machine's control socket; empty for an unknown machine.
 func (s *Supervisor) Socket(machine string) string { return s.sockets[machine] }
-
-// RestartCommand is the command line with which a deployment restarts an application through the control socket.
-func (s *Supervisor) RestartCommand(machine, app string) []string {
-	return []string{"curl", "-sf", "--max-time", "20", "--unix-socket", s.Socket(machine), "-X", "POST", "http://machine/restart/" + app}
-}
 
 // Restart ends the application's process, if any, and starts its current release. It returns when the new process was
 // started, which is before it is ready. Without a current release it fails with [ErrNoRelease] and changes nothing.

@@ -239,13 +239,13 @@ func TestAFrozenProcessKeepsItsPlaceUntilItIsThawed(t *testing.T) {
 	}
 }
 
-func TestTheControlSocketIsDrivenByCurl(t *testing.T) {
+func TestADeploymentRestartsWithTheServiceScript(t *testing.T) {
 	y := newYard(t, nil, tells, tells)
 	y.link("r2")
-	command := y.RestartCommand(machine, app)
-	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	command := strings.NewReplacer("{{.Dir}}", filepath.Join(y.dir, "m"), "{{.App}}", app).Replace(RestartCommand)
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
 	var got Status
 	if err := json.Unmarshal(out, &got); err != nil {
@@ -254,6 +254,18 @@ func TestTheControlSocketIsDrivenByCurl(t *testing.T) {
 	if !got.Running || got.Revision != "r2" {
 		t.Errorf("answer %+v, want r2 running", got)
 	}
+}
+
+func TestTheServiceScriptFailsWhereTheMachineRefuses(t *testing.T) {
+	y := newYard(t, nil)
+	out, err := exec.Command(filepath.Join(y.dir, "m", "service"), "restart", app).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), ErrNoRelease.Error()) {
+		t.Errorf("restart without a release: %v, %q; want a failure that says why", err, out)
+	}
+}
+
+func TestTheControlSocketAnswersWithHTTPCodes(t *testing.T) {
+	y := newYard(t, nil, tells)
 	for _, c := range []struct {
 		rule, method, path, want string
 	}{
