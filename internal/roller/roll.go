@@ -90,7 +90,9 @@ type Roll struct {
 	Batches    int
 	SettledAt  time.Time // when the last server of the running batch was done; zero while servers are in work
 	ProgressAt time.Time // last time anything moved
-	Emergency  bool      // rolling back with no judgement and as parallel as the floor allows
+	Accepted   bool      // a person accepted this stage's (or batch's) soft breach or doubt
+	Forgiven   int       // failed servers a person accepted by resuming
+	Emergency  bool      // rolling back as parallel as the floor allows
 
 	Pause   *Pause
 	Verdict *verdict.Verdict // the last one acted upon or shown
@@ -152,12 +154,11 @@ type Target struct {
 	Batch   int         `json:"batch"`
 	State   TargetState `json:"state"`
 	Step    Step        `json:"step,omitempty"`
-	Since   time.Time   `json:"since"`              // when State or Step began
-	Touched bool        `json:"touched,omitempty"`  // a switch to To was ever ordered
-	Exposed bool        `json:"exposed,omitempty"`  // it took public traffic on To
-	Pulled  bool        `json:"pulled,omitempty"`   // our pull flag: we took it out and must put it back
-	RetryAt time.Time   `json:"retry_at,omitempty"` // earliest time of the next try after an error
-	Note    string      `json:"note,omitempty"`     // the last error, or why it is owed, failed, skipped
+	Since   time.Time   `json:"since"`             // when State or Step began
+	Touched bool        `json:"touched,omitempty"` // a switch to To was ever ordered
+	Exposed bool        `json:"exposed,omitempty"` // it took public traffic on To
+	Pulled  bool        `json:"pulled,omitempty"`  // our pull flag: we took it out and must put it back
+	Note    string      `json:"note,omitempty"`    // the last error, or why it is owed, failed, skipped
 }
 
 // Strategy is fleet.Strategy with every default applied.

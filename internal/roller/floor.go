@@ -1,0 +1,39 @@
+package roller
+
+// floor guards the absolute rule: no action takes a healthy server out of rotation if fewer than min would remain healthy
+// and in rotation. It is counted afresh for every decision from what is observed, less what this roll has taken out or
+// is about to, so orders whose effect is not visible yet count as done.
+type floor struct {
+	up  int // healthy and in rotation now
+	min int
+}
+
+func newFloor(r Roll, obs Observation) *floor {
+	f := &floor{min: r.MinUp}
+	if r.AllowDowntime {
+		f.min = 0
+	}
+	taken := map[string]bool{}
+	for _, t := range r.Targets {
+		taken[t.Server] = t.Pulled || (!r.Balanced && t.State == Active && t.Step != PullOut)
+	}
+	for name, s := range obs.Servers {
+		if s.inRotation(r.Balanced) && !taken[name] {
+			f.up++
+		}
+	}
+	return f
+}
+
+// take asks to take a server out. A server that is already out or unhealthy may always be acted on, so that a crashing
+// release can be rolled back.
+func (f *floor) take(s ServerState, balanced bool) bool {
+	if !s.inRotation(balanced) {
+		return true
+	}
+	if f.up-1 < f.min {
+		return false
+	}
+	f.up--
+	return true
+}

@@ -1,0 +1,87 @@
+package roller
+
+import (
+	"slices"
+
+	"railyard/internal/event"
+)
+
+// membership takes in that servers left, returned or joined while the roll runs. Returned and joined ones go into one last
+// batch; on the way back nobody joins.
+func (d *decider) membership() {
+	if d.Stage == Queued || d.obs.SiteError != "" {
+		return
+	}
+	d.leave()
+	if d.Stage == RollingBack {
+		return
+	}
+	late := d.lateBatch()
+	before := len(d.Targets)
+	came := d.comeBack(late) || d.join(late)
+	if came || len(d.Targets) > before {
+		d.Batches = max(d.Batches, late)
+		sortTargets(d.Targets)
+	}
+}
+
+// lateBatch is the batch for latecomers: the last one if it is theirs and has not started, else a new one.
+func (d *decider) lateBatch() int {
+	open := d.inBatch(d.Batches, func(t Target) bool { return t.State == Waiting && (t.Note == returned || t.Note == joined) })
+	if open > 0 && d.Stage != Watch && d.Batch < d.Batches {
+		return d.Batches
+	}
+	return d.Batches + 1
+}
+
+const (
+	returned = "returned"
+	joined   = "joined"
+)
+
+func (d *decider) leave() {
+	for i := range d.Targets {
+		t := &d.Targets[i]
+		if _, exists := d.obs.Servers[t.Server]; !exists && t.State != Left {
+			d.tell(event.Event{What: "server_left", Server: t.Server, Why: "no longer in the topology"})
+			t.State, t.Step, t.Since = Left, "", d.now
+		}
+	}
+}
+
+func (d *decider) comeBack(batch int) (any bool) {
+	for i := range d.Targets {
+		t := &d.Targets[i]
+		s := d.obs.Servers[t.Server]
+		if t.State != Owed || !s.Reachable || s.Member.Foreign || d.obs.BalancerError != "" {
+			continue
+		}
+		t.State, t.Batch, t.Since, t.Note = Waiting, batch, d.now, returned
+		d.tell(event.Event{What: "server_returned", Server: t.Server, Why: "it is caught up in the last batch"})
+		any = true
+	}
+	return any
+}
+
+func (d *decider) join(batch int) (any bool) {
+	known := map[string]bool{}
+	for _, t := range d.Targets {
+		known[t.Server] = true
+	}
+	var names []string
+	for name, s := range d.obs.Servers {
+		if !known[name] && s.Asked {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t := newTarget(&d.Roll, d.obs.Servers[name], batch, d.now)
+		if t.State == Waiting {
+			t.Note, any = joined, true
+		}
+		d.Targets = append(d.Targets, t)
+		d.tell(event.Event{What: "server_joined", Server: name, Why: "it goes into the last batch"})
+	}
+	return any
+}
