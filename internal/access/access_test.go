@@ -1,0 +1,43 @@
+package access
+
+import (
+	"errors"
+	"testing"
+)
+
+func TestAuthorize(t *testing.T) {
+	hotel := Object{Name: "coach/hotel-api-7.2", SBU: "hotel"}
+	cases := []struct {
+		rule   string
+		actor  Actor
+		action Action
+		object Object
+		ok     bool
+	}{
+		{"a viewer sees production without a shell on it", Actor{"a", Viewer, "hotel"}, Read, hotel, true},
+		{"a viewer changes nothing", Actor{"a", Viewer, "*"}, Brake, hotel, false},
+		{"a developer may brake what their SBU releases", Actor{"a", Developer, "hotel"}, Brake, hotel, true},
+		{"a developer may not brake another SBU", Actor{"a", Developer, "flight"}, Brake, hotel, false},
+		{"a developer may not approve", Actor{"a", Developer, "hotel"}, Approve, hotel, false},
+		{"a release engineer approves in their SBU", Actor{"a", ReleaseEngineer, "hotel"}, Approve, hotel, true},
+		{"a release engineer does not approve elsewhere", Actor{"a", ReleaseEngineer, "flight"}, Approve, hotel, false},
+		{"an object of nobody is not everybody's", Actor{"a", ReleaseEngineer, ""}, Approve, Object{Name: "x"}, false},
+		{"an operator applies topology", Actor{"a", Operator, ""}, ApplyTopology, Object{Name: "topology"}, true},
+		{"Jenkins publishes", Actor{"jenkins", Jenkins, ""}, Publish, hotel, true},
+		{"Jenkins does not approve", Actor{"jenkins", Jenkins, "*"}, Approve, hotel, false},
+		{"people do not publish packages", Actor{"a", Admin, "*"}, Publish, hotel, false},
+		{"an unknown role may nothing", Actor{"a", "root", "*"}, Read, hotel, false},
+		{"no role may nothing", Actor{}, Read, hotel, false},
+	}
+	for _, c := range cases {
+		t.Run(c.rule, func(t *testing.T) {
+			err := Authorize(c.actor, c.action, c.object)
+			if (err == nil) != c.ok {
+				t.Fatalf("got %v, expected allowed=%v", err, c.ok)
+			}
+			if err != nil && !errors.Is(err, ErrDenied) {
+				t.Errorf("%v is not ErrDenied", err)
+			}
+		})
+	}
+}
