@@ -79,8 +79,8 @@ func TestUnpackRefusesHostileArchives(t *testing.T) {
 		{"a link to an absolute path", archive(t, entry{name: "l", link: "/etc", kind: tar.TypeSymlink}), ErrUnsafePath, "/etc"},
 		{"a link to nothing", archive(t, entry{name: "l", kind: tar.TypeSymlink}), ErrUnsafePath, `"l"`},
 		{"links that climb together", archive(t,
-			entry{name: "a/b/c", link: ".", kind: tar.TypeSymlink},
-			entry{name: "l", link: "a/b/c/../../..", kind: tar.TypeSymlink}), ErrUnsafePath, `"l"`},
+			entry{name: "a/b/top", link: "../..", kind: tar.TypeSymlink},
+			entry{name: "a/b/l", link: "top/..", kind: tar.TypeSymlink}), ErrUnsafePath, `"a/b/l"`},
 		{"a file through a link", archive(t,
 			entry{name: "d/", kind: tar.TypeDir, mode: 0o755},
 			entry{name: "l", link: "d", kind: tar.TypeSymlink}, entry{name: "l/x"}), ErrUnsafePath, `"l/x"`},
@@ -315,7 +315,7 @@ func TestUnpackUndoesPack(t *testing.T) {
 
 // TestNothingGetsOut unpacks random hostile archives: whatever the entries, nothing appears or leads outside the directory.
 func TestNothingGetsOut(t *testing.T) {
-	part := rapid.SampledFrom([]string{"a", "b", "c", ".", "..", "", "a/b", "/"})
+	part := rapid.SampledFrom([]string{"a", "b", "a", "b", ".", "..", "..", "", "a/b", "/"})
 	rapid.Check(t, func(rt *rapid.T) {
 		path := rapid.Map(rapid.SliceOfN(part, 1, 6), func(p []string) string { return strings.Join(p, "/") })
 		var entries []entry
