@@ -20,13 +20,26 @@ import (
 
 // Observation is everything Decide may look at besides the Coach itself.
 type Observation struct {
+	Facts
 	Topology  *fleet.Topology
-	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked or not known
-	Packages  map[string]Package   // deployment id → what was published
-	Rolls     map[string]RollFact  // roll id → how it stands
-	Newer     string               // the newest candidate's id when it is not this one
-	Approvals []rop.Approval       // given by people
-	Commands  []Command            // pending, oldest first
+	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked yet
+	Triggered map[string]Triggered // deployment id → how the last trigger of this process ended
+	Told      map[string]Telling   // deployment id → how the last description of this process ended
+}
+
+// Triggered is how a trigger ended.
+type Triggered struct {
+	At      time.Time
+	QueueID int64
+	Err     string // "" = Jenkins has it
+	Refused bool   // Jenkins answered and will not: trying again cannot help until somebody changes something there
+}
+
+// Telling is how telling Jenkins a description ended.
+type Telling struct {
+	At   time.Time
+	Text string
+	Err  string
 }
 
 // BuildFact is what Jenkins says about one deployment id.
@@ -54,8 +67,11 @@ type Package struct {
 type RollFact struct {
 	ID     string
 	Stage  roller.Stage
+	Batch  int
+	Of     int // batches
 	Paused bool
 	Reason string
+	From   roller.Revision // what the site ran before; zero on a first release
 }
 
 // CommandKind is what a person may ask of a Coach.
@@ -64,7 +80,6 @@ type CommandKind string
 // The commands.
 const (
 	CmdRevoke CommandKind = "revoke" // withdraw the Coach
-	CmdRetry  CommandKind = "retry"  // build again what failed
 )
 
 // Command is a person's order to a Coach, stored before it is obeyed.
@@ -121,11 +136,18 @@ type Store interface {
 
 // Facts is the part of an Observation that the store holds.
 type Facts struct {
-	Packages  map[string]Package
-	Rolls     map[string]RollFact
-	Newer     string
-	Approvals []rop.Approval
-	Commands  []Command
+	Packages  map[string]Package  // deployment id → what was published
+	Begun     map[string]Begun    // deployment id → the build that said it does it
+	Rolls     map[string]RollFact // roll id → how it stands
+	Newer     string              // the newest candidate's id when it is not this one
+	Approvals []rop.Approval      // given by people
+	Commands  []Command           // pending, oldest first
+}
+
+// Begun is a Jenkins build that said it does a deployment ("railyard begin").
+type Begun struct {
+	Number int64
+	URL    string
 }
 
 // TakeIn is what one processed push writes.

@@ -1,0 +1,286 @@
+package pipeline
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"railyard/internal/event"
+	"railyard/internal/fleet"
+	"railyard/internal/roller"
+	"railyard/internal/rop"
+)
+
+// Decision is what one step of a Coach comes to.
+type Decision struct {
+	Coach   rop.Coach
+	Changed bool          // Save must be written before Actions are taken
+	Save    Save          // what to write when Changed
+	Actions []Action      // what to ask of Jenkins after the save
+	Wake    time.Duration // when to look again although nothing was reported; > 0
+}
+
+// ActionKind is what the worker asks of Jenkins.
+type ActionKind string
+
+// The actions. Each may be repeated.
+const (
+	ActTrigger ActionKind = "trigger" // start the build
+	ActEnsure  ActionKind = "ensure"  // ask Jenkins whether it has the build; start it only if not
+	ActTell    ActionKind = "tell"    // write Text as the build's description
+)
+
+// Action is one thing to ask of Jenkins.
+type Action struct {
+	Kind  ActionKind
+	Build rop.Build
+	Text  string
+}
+
+// Decide says what happens next to a Coach. It is pure, total, and the same after any crash. Commands come first, then
+// what a newer candidate means, then the gate the Coach stands at, and last what Jenkins is told.
+func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
+	d := &decider{Coach: clone(c), obs: obs, now: now, wake: time.Second}
+	d.obey()
+	if !d.State.Terminal() {
+		d.superseded()
+		for d.advance() {
+		}
+	}
+	d.tellJenkins()
+	return d.decision(c)
+}
+
+type decider struct {
+	rop.Coach
+	obs      Observation
+	now      time.Time
+	actor    string
+	actions  []Action
+	newRolls []roller.Roll
+	orders   []roller.Command
+	handled  []int64
+	events   []event.Event
+	wake     time.Duration
+}
+
+func clone(c rop.Coach) rop.Coach {
+	c.Builds, c.Rolls, c.Stages = slices.Clone(c.Builds), slices.Clone(c.Rolls), slices.Clone(c.Stages)
+	return c
+}
+
+func (d *decider) decision(before rop.Coach) Decision {
+	out := Decision{Coach: d.Coach, Actions: d.actions, Wake: d.wake}
+	out.Changed = len(d.events)+len(d.handled)+len(d.newRolls)+len(d.orders) > 0 || !reflect.DeepEqual(d.Coach, before)
+	if out.Changed {
+		out.Save = Save{Coach: d.Coach, NewRolls: d.newRolls, RollCommands: d.orders, Handled: d.handled, Events: d.events}
+	}
+	return out
+}
+
+func (d *decider) tell(what, from, to, why string) {
+	actor := d.actor
+	if actor == "" {
+		actor = event.Railyard
+	}
+	d.events = append(d.events, event.Event{
+		At: d.now, Actor: actor, Object: "coach/" + d.ID, Coach: d.ID, What: what, From: from, To: to, Why: why,
+	})
+}
+
+// enter moves the Coach to a state (and environment). Stage times follow.
+func (d *decider) enter(state rop.State, environment, why string) {
+	from := place(d.State, d.Environment)
+	d.State, d.Environment, d.Wave, d.Reason = state, environment, 0, why
+	d.closeStage()
+	if name := stageName(state, environment); name != "" {
+		d.Stages = append(d.Stages, rop.StageTime{Name: name, Start: d.now})
+	}
+	d.tell("state_changed", from, place(state, environment), why)
+}
+
+// end takes the Coach to a terminal state; the environment stays, so that it is seen how far the Coach came.
+func (d *decider) end(state rop.State, why string) bool {
+	from := place(d.State, d.Environment)
+	d.closeStage()
+	d.State, d.Reason = state, why
+	if state == rop.Released || state == rop.RolledBack {
+		d.Verdict = why
+	}
+	d.tell("state_changed", from, place(state, d.Environment), why)
+	return true
+}
+
+func (d *decider) closeStage() {
+	if n := len(d.Stages); n > 0 && d.Stages[n-1].End.IsZero() {
+		d.Stages[n-1].End = d.now
+	}
+}
+
+func place(state rop.State, environment string) string {
+	if environment == "" || state == rop.Building {
+		return string(state)
+	}
+	return string(state) + " " + environment
+}
+
+func stageName(state rop.State, environment string) string {
+	switch state {
+	case rop.Building:
+		return "build"
+	case rop.Delivering:
+		return environment
+	case rop.AwaitingApproval:
+		return "approval"
+	case rop.Returning:
+		return "return"
+	}
+	return ""
+}
+
+// superseded ends a candidate that a newer one has replaced, unless it has reached production: there it is finished first,
+// and the newer one waits at the pool's lock.
+func (d *decider) superseded() {
+	if d.obs.Newer == "" || d.State == rop.Returning || (d.State == rop.Delivering && d.production()) {
+		return
+	}
+	d.end(rop.Superseded, "superseded by "+d.obs.Newer+": its packages are never promoted")
+}
+
+func (d *decider) production() bool {
+	env, _ := d.obs.Topology.Environment(d.Environment)
+	return env.Production
+}
+
+// obey carries out people's commands.
+func (d *decider) obey() {
+	for _, c := range d.obs.Commands {
+		d.actor = c.Actor
+		answer := c.Reason
+		switch {
+		case d.State.Terminal():
+			answer += " (refused: the coach has ended, " + string(d.State) + ")"
+		case c.Kind == CmdRevoke:
+			d.revoke(c)
+		default:
+			answer += fmt.Sprintf(" (refused: unknown command %q)", c.Kind)
+		}
+		d.tell("command_"+string(c.Kind), "", "", answer)
+		d.handled = append(d.handled, c.ID)
+		d.actor = ""
+	}
+}
+
+// revoke withdraws the Coach. Its running rolls are taken back first; it ends when they have.
+func (d *decider) revoke(c Command) {
+	running := d.running()
+	if len(running) == 0 {
+		d.end(rop.Revoked, "revoked by "+c.Actor+": "+c.Reason)
+		return
+	}
+	d.RevokedBy = c.Actor
+	for _, ref := range running {
+		d.orders = append(d.orders, roller.Command{Roll: ref.ID, Kind: roller.CmdRevoke, Actor: c.Actor, Reason: c.Reason, At: d.now})
+	}
+}
+
+// running are the rolls of this Coach that have not ended.
+func (d *decider) running() (refs []rop.RollRef) {
+	for _, ref := range d.Rolls {
+		if f, ok := d.obs.Rolls[ref.ID]; !ok || !f.Stage.Terminal() {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// advance passes at most one gate and reports whether it did.
+func (d *decider) advance() bool {
+	switch d.State {
+	case rop.Building:
+		return d.built()
+	case rop.Delivering:
+		return d.delivered()
+	case rop.AwaitingApproval:
+		return d.approved()
+	case rop.Returning:
+		return d.returned()
+	}
+	return false
+}
+
+// environments in the order a Coach passes them.
+func (d *decider) environments() []fleet.Environment { return d.obs.Topology.Environments }
+
+// deliverTo opens an environment's gate.
+func (d *decider) deliverTo(i int, why string) bool {
+	d.enter(rop.Delivering, d.environments()[i].Name, why)
+	return true
+}
+
+// passed says what follows an environment that took every wave.
+func (d *decider) passed() bool {
+	envs := d.environments()
+	i := slices.IndexFunc(envs, func(e fleet.Environment) bool { return e.Name == d.Environment })
+	switch {
+	case i < 0:
+		return d.end(rop.Stopped, fmt.Sprintf("environment %q is no longer in the topology", d.Environment))
+	case i == len(envs)-1:
+		return d.end(rop.Released, "released: "+d.Environment+" runs it")
+	case i == 0:
+		d.enter(rop.AwaitingApproval, d.Environment, d.Environment+" passed")
+		return true
+	}
+	return d.deliverTo(i+1, d.Environment+" passed")
+}
+
+// approved opens the second environment to a plan that passed: by a person who is not its author, or by the topology's
+// policy. An approval counts only for the plan and the packages it was given for.
+func (d *decider) approved() bool {
+	packages := map[string]string{}
+	for _, b := range d.Builds {
+		packages[b.App] = b.Package
+	}
+	approval, ok := d.policyApproval(packages)
+	for _, a := range d.obs.Approvals {
+		if a.Plan == d.PlanDigest && reflect.DeepEqual(a.Packages, packages) && a.Actor != "person:"+d.Author {
+			approval, ok = a, true
+			break
+		}
+	}
+	if !ok {
+		if d.Reason != waitsForApproval {
+			d.Reason = waitsForApproval
+		}
+		return false
+	}
+	d.Approval = &approval
+	d.actor = approval.Actor
+	d.tell("plan_passed", "", "", approval.Reason)
+	d.actor = ""
+	return d.deliverTo(min(1, len(d.environments())-1), "plan passed by "+approval.Actor)
+}
+
+const waitsForApproval = "waits for the plan's approval by somebody who is not its author"
+
+func (d *decider) policyApproval(packages map[string]string) (rop.Approval, bool) {
+	for _, b := range d.Builds {
+		app, ok := d.obs.Topology.App(b.App)
+		if !ok || !slices.ContainsFunc(d.obs.Topology.Approvals, func(p fleet.ApprovalPolicy) bool { return covers(p, app) }) {
+			return rop.Approval{}, false
+		}
+	}
+	return rop.Approval{
+		Actor: "policy", At: d.now, Plan: d.PlanDigest, Packages: packages,
+		Reason: "granted by the topology's approval policy",
+	}, len(d.Builds) > 0
+}
+
+func covers(p fleet.ApprovalPolicy, app fleet.App) bool {
+	return (p.SBU == "" || p.SBU == app.SBU) &&
+		(len(p.Kinds) == 0 || slices.Contains(p.Kinds, app.Kind)) &&
+		(len(p.Apps) == 0 || slices.Contains(p.Apps, app.Name))
+}
+
+func (d *decider) wakeIn(after time.Duration) { d.wake = min(d.wake, max(after, time.Millisecond)) }

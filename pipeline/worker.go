@@ -1,0 +1,208 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"railyard/internal/fleet"
+	"railyard/internal/rop"
+)
+
+// Jenkins is what the worker needs of the build servers. Implementations are safe for concurrent use and bounded in time.
+type Jenkins interface {
+	// Trigger asks for one build. It never retries. errors.Is(err, ErrRefused): Jenkins answered and will not.
+	Trigger(ctx context.Context, controller, job string, parameters map[string]string) (queueID int64, err error)
+	// Poll says how every deployment that the jobs know of stands, by deployment id, in as few requests as it can.
+	Poll(ctx context.Context, controller string, jobs []string) (map[string]BuildFact, error)
+	// Find looks one deployment id up among a job's builds and the queue. A fact that is not Known says Jenkins has neither.
+	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)
+	// Tell writes a build's description.
+	Tell(ctx context.Context, controller, job string, number int64, text string) error
+}
+
+// ErrRefused means Jenkins answered and will not: somebody has to change something there.
+var ErrRefused = errors.New("refused by Jenkins")
+
+// Worker advances Coaches: it takes in pushes, decides, saves, and asks Jenkins. Each Coach has one goroutine, which owns it
+// while this replica holds its lease.
+type Worker struct {
+	Store    Store
+	Jenkins  Jenkins
+	Topology func() *fleet.Topology
+	Mirror   func(fleet.Repository) (Mirror, error)
+	Log      logrus.FieldLogger
+	Owner    string           // this replica's name, unique per process
+	LeaseTTL time.Duration    // default 10s
+	Now      func() time.Time // default time.Now
+
+	mu      sync.Mutex
+	coaches map[string]*drive
+	poller  *poller
+}
+
+// Run works until ctx ends, then gives its leases up. News wakes it: something was stored that may matter.
+func (w *Worker) Run(ctx context.Context, news <-chan struct{}) error {
+	w.defaults()
+	group, ctx := errgroup.WithContext(ctx)
+	pushed := make(chan struct{}, 1)
+	group.Go(func() error { return w.takeInPushes(ctx, pushed) })
+	group.Go(func() error { return w.poller.run(ctx) })
+	var wg sync.WaitGroup
+	group.Go(func() error {
+		defer wg.Wait()
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			w.claim(ctx, &wg)
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-news:
+				nudge(pushed)
+			case <-tick.C:
+				nudge(pushed)
+			}
+		}
+	})
+	return group.Wait()
+}
+
+func nudge(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (w *Worker) defaults() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.LeaseTTL == 0 {
+		w.LeaseTTL = 10 * time.Second
+	}
+	if w.Now == nil {
+		w.Now = time.Now
+	}
+	w.coaches = map[string]*drive{}
+	w.poller = &poller{jenkins: w.Jenkins, log: w.Log, follows: map[string]follow{}, facts: map[string]BuildFact{}, busy: map[string]bool{}, kick: w.Kick}
+}
+
+func (w *Worker) now() time.Time { return w.Now().UTC().Truncate(time.Microsecond) }
+
+func (w *Worker) claim(ctx context.Context, wg *sync.WaitGroup) {
+	claims, err := w.Store.ClaimCoaches(ctx, w.Owner, w.now(), w.LeaseTTL)
+	if err != nil && ctx.Err() == nil {
+		w.Log.WithError(err).Warn("claim coaches: the database does not answer; trying again")
+	}
+	for _, c := range claims {
+		w.start(ctx, wg, c)
+	}
+}
+
+func (w *Worker) start(ctx context.Context, wg *sync.WaitGroup, c Claim) {
+	d := newDrive(w, c)
+	w.mu.Lock()
+	w.coaches[c.Coach.ID] = d
+	w.mu.Unlock()
+	wg.Go(func() {
+		err := d.run(ctx)
+		w.poller.forget(c.Coach.ID)
+		w.mu.Lock()
+		if w.coaches[c.Coach.ID] == d {
+			delete(w.coaches, c.Coach.ID)
+		}
+		w.mu.Unlock()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			d.log.WithError(err).Warn("coach handed over")
+		}
+	})
+}
+
+// Kick makes a Coach look at its facts now, when this replica has it.
+func (w *Worker) Kick(coach string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if d := w.coaches[coach]; d != nil {
+		nudge(d.kicked)
+	}
+}
+
+// takeInPushes processes stored deliveries, branch by branch; a repository that does not answer delays only itself.
+func (w *Worker) takeInPushes(ctx context.Context, pushed <-chan struct{}) error {
+	in := &intake{store: w.Store, topology: w.Topology, mirror: w.Mirror, now: w.now}
+	busy := map[branchKey]bool{}
+	done := make(chan branchKey)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		pending, err := w.Store.PendingDeliveries(ctx, w.now(), 200)
+		if err != nil && ctx.Err() == nil {
+			w.Log.WithError(err).Warn("read deliveries: the database does not answer; trying again")
+		}
+		for key, deliveries := range byBranch(pending) {
+			if busy[key] {
+				continue
+			}
+			busy[key] = true
+			wg.Go(func() {
+				w.takeIn(ctx, in, key, deliveries)
+				select {
+				case done <- key:
+				case <-ctx.Done():
+				}
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case key := <-done:
+			delete(busy, key)
+		case <-pushed:
+		}
+	}
+}
+
+type branchKey struct{ repository, branch string }
+
+func byBranch(pending []Delivery) map[branchKey][]Delivery {
+	groups := map[branchKey][]Delivery{}
+	for _, d := range pending {
+		key := branchKey{d.Repository, d.Branch}
+		groups[key] = append(groups[key], d)
+	}
+	return groups
+}
+
+func (w *Worker) takeIn(ctx context.Context, in *intake, key branchKey, deliveries []Delivery) {
+	log := w.Log.WithFields(logrus.Fields{"repository": key.repository, "branch": key.branch})
+	work, cancel := context.WithTimeoutCause(ctx, fetchPatience, errors.New("the code host gave no answer in time"))
+	defer cancel()
+	coach, err := in.take(work, key.repository, key.branch, deliveries)
+	switch {
+	case err == nil && coach != nil:
+		log.WithField("coach", coach.ID).Info("push taken in")
+		return
+	case err == nil || ctx.Err() != nil || errors.Is(err, ErrConflict):
+		return // another replica was faster, or the next start goes on
+	}
+	log.WithError(err).Warn("push not taken in yet; trying again")
+	for _, d := range deliveries {
+		if err := w.Store.PutOffDelivery(ctx, d.ID, err.Error(), w.now().Add(backoff(d.Tries+1))); err != nil {
+			log.WithError(err).Warn("put off delivery")
+		}
+	}
+}
+
+const fetchPatience = time.Minute
+
+// parameters are what a build gets to know. The deployment id makes it recognisable.
+func parameters(c rop.Coach, b rop.Build, repo fleet.Repository) map[string]string {
+	return map[string]string{
+		"RAILYARD_DEPLOYMENT": b.Deployment, "APP": b.App, "REPO_URL": repo.Clone, "BRANCH": c.Branch, "COMMIT": c.Commit,
+	}
+}

@@ -1,0 +1,146 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"railyard/internal/rop"
+)
+
+// poller follows all builds of all Coaches with one look per controller and second, however many there are.
+type poller struct {
+	jenkins Jenkins
+	log     logrus.FieldLogger
+	kick    func(coach string)
+
+	mu      sync.Mutex
+	follows map[string]follow    // deployment id → where to look
+	facts   map[string]BuildFact // deployment id → the newest fact
+	busy    map[string]bool      // controllers that are being asked
+}
+
+type follow struct{ coach, controller, job string }
+
+// follow adds the Coach's builds that Jenkins may still say something about.
+func (p *poller) follow(c rop.Coach) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range c.Builds {
+		if b.State == rop.BuildWanted || b.State == rop.BuildFailed || (b.State == rop.BuildPublished && b.Number > 0) {
+			delete(p.follows, b.Deployment)
+			continue
+		}
+		p.follows[b.Deployment] = follow{c.ID, b.Controller, b.Job}
+	}
+}
+
+func (p *poller) forget(coach string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for deployment, f := range p.follows {
+		if f.coach == coach {
+			delete(p.follows, deployment)
+			delete(p.facts, deployment)
+		}
+	}
+}
+
+// known returns what is known of the Coach's builds; a deployment that was not asked about yet is absent.
+func (p *poller) known(c rop.Coach) map[string]BuildFact {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	facts := map[string]BuildFact{}
+	for _, b := range c.Builds {
+		if f, ok := p.facts[b.Deployment]; ok {
+			facts[b.Deployment] = f
+		}
+	}
+	return facts
+}
+
+func (p *poller) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			p.look(ctx)
+		}
+	}
+}
+
+// look asks every controller that is not still busy with the look before; one that hangs delays only itself.
+func (p *poller) look(ctx context.Context) {
+	for controller, jobs := range p.jobs() {
+		if !p.begin(controller) {
+			continue
+		}
+		go func() {
+			defer p.end(controller)
+			ctx, cancel := context.WithTimeoutCause(ctx, jenkinsPatience, errors.New("Jenkins gave no answer in time"))
+			defer cancel()
+			facts, err := p.jenkins.Poll(ctx, controller, jobs)
+			if err == nil {
+				p.learn(controller, facts)
+			} else if ctx.Err() == nil {
+				p.log.WithError(err).WithField("controller", controller).Warn("follow builds; trying again")
+			}
+		}()
+	}
+}
+
+func (p *poller) begin(controller string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[controller] {
+		return false
+	}
+	p.busy[controller] = true
+	return true
+}
+
+func (p *poller) end(controller string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.busy, controller)
+}
+
+func (p *poller) jobs() map[string][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen := map[follow]bool{}
+	jobs := map[string][]string{}
+	for _, f := range p.follows {
+		key := follow{controller: f.controller, job: f.job}
+		if !seen[key] {
+			seen[key] = true
+			jobs[f.controller] = append(jobs[f.controller], f.job)
+		}
+	}
+	return jobs
+}
+
+func (p *poller) learn(controller string, facts map[string]BuildFact) {
+	p.mu.Lock()
+	var news []string
+	for deployment, f := range p.follows {
+		if f.controller != controller {
+			continue
+		}
+		fact := facts[deployment] // the zero fact: asked, and not known
+		if old, ok := p.facts[deployment]; !ok || old != fact {
+			news = append(news, f.coach)
+		}
+		p.facts[deployment] = fact
+	}
+	p.mu.Unlock()
+	for _, coach := range news {
+		p.kick(coach)
+	}
+}
