@@ -1,0 +1,15 @@
+// Package jenkins is the client of one Jenkins controller.
+//
+// Reads with types and the creation of jobs go through gojenkins; trigger, stop,
+// cancel, description and log are small requests of our own, because gojenkins
+// follows the redirects that Jenkins answers actions with and so loses the
+// outcome. Both use one transport, which adds credentials and crumb, bounds
+// bodies and turns everything that is not a success into a typed error, so that
+// an error page is never taken for an answer.
+//
+// A build is known by its deployment id, a parameter (DeploymentParam) that is
+// unique per build. Trigger never repeats itself: after any error the caller
+// asks Find whether Jenkins has the deployment before it triggers again.
+// Jenkins may restart, lose its queue and answer 503 meanwhile; none of that is
+// ever reported as a build's end.
+package jenkins
