@@ -33,9 +33,6 @@ func BatchEnds(pattern []int, n int) []int {
 	return ends
 }
 
-// MinUp is the floor in servers for a site of the given size: percent rounded up.
-func MinUp(percent, size int) int { return (percent*size + 99) / 100 }
-
 // layout makes the targets of a roll that starts now: smoke servers in batch 0, the others in batches by the pattern.
 // Servers that are down or in somebody's maintenance are owed; those already on the revision are settled.
 func layout(r *Roll, obs Observation, now time.Time) {

@@ -73,10 +73,10 @@ type Roll struct {
 	Created time.Time
 	Author  string // the actor who asked for it
 
-	Changes  []AppRelease // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
-	To       Revision     // what is being released; fixed when the lock is held
-	From     Revision     // the last completed revision when the roll started; zero on a first release
-	Strategy Strategy     // resolved and fixed when the roll was made
+	Changes  []AppRelease   // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
+	To       Revision       // what is being released; fixed when the lock is held
+	From     Revision       // the last completed revision when the roll started; zero on a first release
+	Strategy fleet.Resolved // fixed when the roll was made
 
 	Size          int  // the site's servers when the roll started
 	MinUp         int  // the floor in servers, fixed when the roll started
@@ -160,29 +160,3 @@ type Target struct {
 	Pulled  bool        `json:"pulled,omitempty"`  // our pull flag: we took it out and must put it back
 	Note    string      `json:"note,omitempty"`    // the last error, or why it is owed, failed, skipped
 }
-
-// Strategy is fleet.Strategy with every default applied.
-type Strategy struct {
-	Smoke         bool          `json:"smoke"`
-	BakingWeight  int           `json:"baking_weight"` // 0 = no baking
-	BakingTime    time.Duration `json:"baking_time"`
-	Pattern       []int         `json:"pattern"`
-	Pause         time.Duration `json:"pause"`
-	Watch         time.Duration `json:"watch"`
-	MinUpPercent  int           `json:"min_up"`
-	FailureBudget int           `json:"failure_budget"`
-	DrainTimeout  time.Duration `json:"drain_timeout"`
-	StepTimeout   time.Duration `json:"step_timeout"`
-	Progress      time.Duration `json:"progress"`
-	DoubtBound    time.Duration `json:"doubt_bound"` // how long no traffic or no data is waited out before it pauses
-	OnFailure     OnFailure     `json:"on_failure"`
-}
-
-// OnFailure says what an exhausted failure budget does.
-type OnFailure string
-
-// What an exhausted failure budget does.
-const (
-	FailurePauses    OnFailure = "pause"
-	FailureRollsBack OnFailure = "rollback"
-)

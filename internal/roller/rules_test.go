@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"railyard/internal/fleet"
 	"railyard/internal/verdict"
 )
 
@@ -46,7 +47,7 @@ func TestRulesOfTheRoll(t *testing.T) {
 			}},
 		{rule: "never below the floor, never more than the biggest batch out", servers: 9,
 			then: func(t *testing.T, w *world) {
-				want(t, w.minSeen >= MinUp(50, 9), true)
+				want(t, w.minSeen >= w.roll.MinUp, true)
 				want(t, w.maxOut <= w.roll.BiggestBatch(), true)
 			}},
 		{rule: "a hard breach in baking rolls back at once; no other server ever left the old revision", servers: 5,
@@ -98,7 +99,7 @@ func TestRulesOfTheRoll(t *testing.T) {
 				want(t, w.names(func(s *vserver) bool { return s.everOnNew }), []string{"s01"})
 			}},
 		{rule: "where the strategy says so, an exhausted budget rolls back", servers: 5,
-			given: func(w *world) { w.bad[newRev.ID] = true; w.roll.Strategy.OnFailure = FailureRollsBack },
+			given: func(w *world) { w.bad[newRev.ID] = true; w.roll.Strategy.OnFailure = fleet.OnFailureRollback },
 			then:  func(t *testing.T, w *world) { want(t, w.roll.Stage, RolledBack); w.allOn(oldRev) }},
 		{rule: "retry works on failed servers only", servers: 5,
 			given: func(w *world) { w.bad[newRev.ID] = true },
@@ -229,7 +230,7 @@ func TestAnEmergencyRollbackIsAsParallelAsTheFloorAllows(t *testing.T) {
 	w.run()
 	want(t, w.roll.Stage, RolledBack)
 	w.allOn(oldRev)
-	want(t, w.maxOut, 9-MinUp(50, 9))
+	want(t, w.maxOut, 9-w.roll.MinUp)
 }
 
 func TestAServerThatJoinsGoesIntoALastBatch(t *testing.T) {

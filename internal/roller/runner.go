@@ -20,8 +20,8 @@ type Runner struct {
 	Owner    string           // this replica's name, unique per process: "host-4711-9f3a"
 	LeaseTTL time.Duration    // default 10s
 	Now      func() time.Time // default time.Now
-	// Saved, if set, is called after each saved decision, so that whoever waits for the roll can look.
-	Saved func(roll string)
+	// Saved, if set, is called after each saved decision, so that whoever waits for the roll can look. It must not block.
+	Saved func(Roll)
 
 	mu    sync.Mutex
 	rolls map[string]*drive

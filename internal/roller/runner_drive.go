@@ -120,7 +120,7 @@ func (d *drive) decide(ctx context.Context) (time.Duration, error) {
 			d.braked.Store(false)
 		}
 		if d.Saved != nil {
-			d.Saved(d.roll.ID)
+			d.Saved(d.roll)
 		}
 	}
 	if now.After(d.until) || d.braked.Load() {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"railyard/internal/fleet"
 )
 
 // advance makes at most one move of the whole roll and reports whether it did.
@@ -49,7 +51,7 @@ func (d *decider) begin() bool {
 		return true
 	}
 	d.Size = len(d.obs.Servers)
-	d.MinUp = MinUp(d.Strategy.MinUpPercent, d.Size)
+	d.MinUp = d.Strategy.Floor(d.Size)
 	layout(&d.Roll, d.obs, d.now)
 	if len(d.Targets) > 0 && d.Targets[0].Batch == 0 {
 		d.enter(Smoke, 0, fmt.Sprintf("lock taken; %d servers, at least %d stay up", d.Size, d.MinUp))
@@ -212,7 +214,7 @@ func (d *decider) overBudget() bool {
 		}
 	}
 	why := fmt.Sprintf("%d failed, the budget is %d: %s", failed, d.Strategy.FailureBudget, strings.Join(which, "; "))
-	if d.Strategy.OnFailure == FailureRollsBack {
+	if d.Strategy.OnFailure == fleet.OnFailureRollback {
 		d.rollBack(why)
 		return true
 	}

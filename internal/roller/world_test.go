@@ -70,10 +70,10 @@ func newWorld(t *testing.T, n int) *world {
 	w.roll = Roll{
 		ID: "r-1", Kind: Release, Coach: "hotel-api-1.1", Site: fleet.SiteRef{Environment: "PROD", Pool: "hotel-api"},
 		Changes: []AppRelease{newApp}, Stage: Queued, Balanced: true, Traffic: true, Created: w.now, ProgressAt: w.now, StageSince: w.now,
-		Strategy: Strategy{
+		Strategy: fleet.Resolved{
 			Smoke: true, BakingWeight: 25, BakingTime: 10 * time.Second, Pattern: []int{25}, Pause: 5 * time.Second, Watch: 5 * time.Second,
 			MinUpPercent: 50, DrainTimeout: 5 * time.Second, StepTimeout: 10 * time.Second, Progress: time.Minute, DoubtBound: 10 * time.Second,
-			OnFailure: FailurePauses,
+			OnFailure: fleet.OnFailurePause,
 		},
 	}
 	w.holder = w.roll.ID

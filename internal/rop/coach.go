@@ -64,6 +64,8 @@ type Coach struct {
 	Stages      []StageTime // for people: how long each stage took
 	Reason      string      // why the last transition happened
 	Verdict     string      // the production verdict in words; "" until there is one
+	RevokedBy   string      // who withdrew it, while its rolls are still being taken back; "" = nobody
+	Closed      bool        // terminal, and everybody who follows it was told: no replica works on it any more
 }
 
 // CoachID names a candidate: "hotel-api-7.2".
