@@ -135,6 +135,9 @@ func (b *Balancer) takeDown(ctx context.Context) error {
 	return nil
 }
 
+// MetricsAddress is where Prometheus scrapes /metrics: "127.0.0.1:20501".
+func (b *Balancer) MetricsAddress() string { return ports.Address(b.opts.MetricsPort) }
+
 // Close ends HAProxy and its connections.
 func (b *Balancer) Close() error {
 	if err := b.proc.Stop(5 * time.Second); err != nil {

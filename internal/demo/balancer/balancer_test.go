@@ -210,7 +210,7 @@ func TestOnlyPublicTrafficIsMarked(t *testing.T) {
 
 func TestMetricsAreServed(t *testing.T) {
 	s := newSite(t, true)
-	resp, err := http.Get("http://" + ports.Address(s.opts.MetricsPort) + "/metrics")
+	resp, err := http.Get("http://" + s.MetricsAddress() + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
