@@ -23,7 +23,7 @@ const socketPathLimit = 90
 // Options describe the balancer.
 type Options struct {
 	Dir         string // configuration and log go here
-	Socket      string // path of the runtime API socket, at most 90 bytes: "/tmp/ry-4711/lb.sock"
+	Socket      string // path of the runtime API socket, at most 90 bytes: "/run/demo/lb.sock"
 	MetricsPort int    // loopback port of /metrics; none when 0
 	Pools       []Pool
 }

@@ -42,7 +42,7 @@ const socketPathLimit = 107
 // Options describe all machines of one company.
 type Options struct {
 	Machines  []Machine
-	SocketDir string             // where control sockets go; must be short, "/tmp/ry-4711/m"
+	SocketDir string             // where control sockets go; must be short, "/run/demo/m"
 	Log       logrus.FieldLogger // nothing is logged when nil
 	Grace     time.Duration      // how long a process may take to end after SIGTERM; 10 s when zero
 }
