@@ -17,12 +17,20 @@ import (
 type Jenkins interface {
 	// Trigger asks for one build. It never retries. errors.Is(err, ErrRefused): Jenkins answered and will not.
 	Trigger(ctx context.Context, controller, job string, parameters map[string]string) (queueID int64, err error)
-	// Poll says how every deployment that the jobs know of stands, by deployment id, in as few requests as it can.
-	Poll(ctx context.Context, controller string, jobs []string) (map[string]BuildFact, error)
+	// Poll says how the asked-for builds stand, by deployment id, in as few requests as it can. One that Jenkins does not
+	// show is left out.
+	Poll(ctx context.Context, controller string, asks []Ask) (map[string]BuildFact, error)
 	// Find looks one deployment id up among a job's builds and the queue. A fact that is not Known says Jenkins has neither.
 	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)
 	// Tell writes a build's description.
 	Tell(ctx context.Context, controller, job string, number int64, text string) error
+}
+
+// Ask names one build to look for.
+type Ask struct {
+	Job        string // "deliver/hotel-api"
+	Deployment string
+	QueueID    int64 // 0 = not known
 }
 
 // ErrRefused means Jenkins answered and will not: somebody has to change something there.

@@ -23,7 +23,10 @@ type poller struct {
 	busy    map[string]bool      // controllers that are being asked
 }
 
-type follow struct{ coach, controller, job string }
+type follow struct {
+	coach, controller string
+	ask               Ask
+}
 
 // follow adds the Coach's builds that Jenkins may still say something about.
 func (p *poller) follow(c rop.Coach) {
@@ -34,7 +37,7 @@ func (p *poller) follow(c rop.Coach) {
 			delete(p.follows, b.Deployment)
 			continue
 		}
-		p.follows[b.Deployment] = follow{c.ID, b.Controller, b.Job}
+		p.follows[b.Deployment] = follow{c.ID, b.Controller, Ask{Job: b.Job, Deployment: b.Deployment, QueueID: b.QueueID}}
 	}
 }
 
@@ -77,7 +80,7 @@ func (p *poller) run(ctx context.Context) error {
 
 // look asks every controller that is not still busy with the look before; one that hangs delays only itself.
 func (p *poller) look(ctx context.Context) {
-	for controller, jobs := range p.jobs() {
+	for controller, asks := range p.asks() {
 		if !p.begin(controller) {
 			continue
 		}
@@ -85,7 +88,7 @@ func (p *poller) look(ctx context.Context) {
 			defer p.end(controller)
 			ctx, cancel := context.WithTimeoutCause(ctx, jenkinsPatience, errors.New("Jenkins gave no answer in time"))
 			defer cancel()
-			facts, err := p.jenkins.Poll(ctx, controller, jobs)
+			facts, err := p.jenkins.Poll(ctx, controller, asks)
 			if err == nil {
 				p.learn(controller, facts)
 			} else if ctx.Err() == nil {
@@ -111,19 +114,14 @@ func (p *poller) end(controller string) {
 	delete(p.busy, controller)
 }
 
-func (p *poller) jobs() map[string][]string {
+func (p *poller) asks() map[string][]Ask {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	seen := map[follow]bool{}
-	jobs := map[string][]string{}
+	asks := map[string][]Ask{}
 	for _, f := range p.follows {
-		key := follow{controller: f.controller, job: f.job}
-		if !seen[key] {
-			seen[key] = true
-			jobs[f.controller] = append(jobs[f.controller], f.job)
-		}
+		asks[f.controller] = append(asks[f.controller], f.ask)
 	}
-	return jobs
+	return asks
 }
 
 func (p *poller) learn(controller string, facts map[string]BuildFact) {

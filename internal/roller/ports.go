@@ -91,8 +91,8 @@ type Store interface {
 	LockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error)
 	// SiteRevision is the last revision that completed on the site; zero if none.
 	SiteRevision(ctx context.Context, site fleet.SiteRef) (Revision, error)
-	// Barred returns the revisions that may not be released on the site, with the reason; empty if none.
-	Barred(ctx context.Context, site fleet.SiteRef) (map[string]string, error)
+	// BarredRevisions returns the revisions that may not be released on the site, with the reason; empty if none.
+	BarredRevisions(ctx context.Context, site fleet.SiteRef) (map[string]string, error)
 }
 
 // Sites opens the drivers of a site by the topology that is applied now. It is asked again while a roll runs, so servers

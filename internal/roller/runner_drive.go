@@ -185,7 +185,7 @@ func (d *drive) lookAtSite(ctx context.Context, now time.Time) {
 	if err != nil {
 		return
 	}
-	barred, err := d.Store.Barred(ctx, d.roll.Site)
+	barred, err := d.Store.BarredRevisions(ctx, d.roll.Site)
 	if err != nil {
 		return
 	}
