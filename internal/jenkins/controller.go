@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bndr/gojenkins"
@@ -43,6 +44,9 @@ type Controller struct {
 	client *http.Client
 	log    logrus.FieldLogger
 	settle time.Duration
+
+	mu     sync.Mutex
+	depths map[string]int // by job: see Poll
 }
 
 // New makes a client. It sends nothing: see Version for a first contact.
@@ -79,7 +83,7 @@ func New(cfg Config, log logrus.FieldLogger) (*Controller, error) {
 	}
 	return &Controller{
 		name: cfg.Name, base: base.String(), settle: defaultSettle,
-		log: log.WithField("jenkins", cfg.Name),
+		log: log.WithField("jenkins", cfg.Name), depths: map[string]int{},
 		client: &http.Client{
 			Transport:     &transport{next: network, base: base, user: cfg.User, token: cfg.Token},
 			Timeout:       cfg.Timeout,

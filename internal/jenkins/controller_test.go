@@ -40,7 +40,7 @@ func TestFourBuildsRunAtOnceAndTheFifthWaits(t *testing.T) {
 	eventually(t, "four builds that run at the same time", func() bool {
 		return exists(dir, "begun-d1") && exists(dir, "begun-d2") && exists(dir, "begun-d3") && exists(dir, "begun-d4")
 	})
-	fifth, err := ctl.Find(t.Context(), job, "d5")
+	fifth, err := ctl.Find(t.Context(), jenkins.Ask{Job: job, Deployment: "d5"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,16 @@ var (
 	ErrNotJenkins = errors.New("the answer does not come from jenkins' API")
 )
 
+// IsRefusal tells whether Jenkins answered and will not do it however often it
+// is asked, until somebody changes something there or in our configuration. An
+// answer that does not come from Jenkins is none: it may pass.
+func IsRefusal(err error) bool {
+	var refused *RefusedError
+	var permission *PermissionError
+	return errors.As(err, &refused) && refused.Status < 500 || errors.As(err, &permission) ||
+		errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotFound)
+}
+
 // PermissionError: the user is known but may not do this.
 type PermissionError struct {
 	User       string // "railyard"; "" when Jenkins does not say

@@ -86,22 +86,18 @@ func trigger(t *testing.T, c *jenkins.Controller, deployment, dir string) int64 
 	return id
 }
 
-// until polls a deployment until it is as wanted; a build that Jenkins does not
-// show for a moment, or a Jenkins that is away, is waited for.
+// until asks for a deployment until it is as wanted; a Jenkins that is away is
+// waited for.
 func until(t *testing.T, c *jenkins.Controller, deployment string, queueID int64, want func(jenkins.Build) bool) jenkins.Build {
 	t.Helper()
 	var last jenkins.Build
 	eventually(t, fmt.Sprintf("deployment %s", deployment), func() bool {
-		builds, err := c.Poll(t.Context(), []jenkins.Ask{{Job: job, Deployment: deployment, QueueID: queueID}})
+		b, err := c.Find(t.Context(), jenkins.Ask{Job: job, Deployment: deployment, QueueID: queueID})
 		if err != nil && !errors.Is(err, jenkins.ErrUnreachable) {
 			t.Fatal(err)
 		}
-		for _, last = range builds {
-			if want(last) {
-				return true
-			}
-		}
-		return false
+		last = b
+		return err == nil && want(b)
 	})
 	return last
 }
