@@ -149,16 +149,17 @@ func (d *Document) at(tk *token.Token, what, fix string) *Problem {
 	return d.place(line, column, text, what, fix)
 }
 
-// settle corrects a column that does not show the text, as the lexer's are after some multi-line values.
+// settle moves a column to where the text is shown: behind an opening quote, and elsewhere on the line where the
+// lexer counts wrongly, as it does after some multi-line values.
 func settle(line []rune, column int, text []rune) int {
 	shows := func(at int) bool {
-		if at < len(line) && (line[at] == '"' || line[at] == '\'') {
-			at++
-		}
 		return at >= 0 && at+len(text) <= len(line) && string(line[at:at+len(text)]) == string(text)
 	}
 	if len(text) == 0 || shows(column-1) {
 		return column
+	}
+	if shows(column) {
+		return column + 1
 	}
 	for at := range line {
 		if shows(at) {

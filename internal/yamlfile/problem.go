@@ -37,13 +37,16 @@ func (p *Problem) Error() string {
 	if p.Fix != "" {
 		b.WriteString("; " + clean(p.Fix))
 	}
-	if p.Line > 0 {
+	if p.Line > 0 && p.Source != "" {
 		number := fmt.Sprint(p.Line)
 		source, carets := underline([]rune(p.Source), p.Column, len([]rune(p.Text)))
 		fmt.Fprintf(&b, "\n  %s | %s\n  %s | %s", number, source, strings.Repeat(" ", len(number)), carets)
 	}
 	return b.String()
 }
+
+// Redact keeps the position and drops what the file says there, because it may be a secret.
+func (p *Problem) Redact() { p.Source, p.Text = "", "" }
 
 // shown is how many characters of a source line are printed; a longer line is cut around the mistake.
 const shown = 140
