@@ -117,7 +117,7 @@ func excerpt(text string) string {
 	const limit = 600
 	text = strings.Join(strings.FieldsFunc(strings.TrimSpace(text), func(r rune) bool { return r == '\n' }), "; ")
 	if text == "" {
-		return "(it said nothing)"
+		return "it said nothing; is the disk full?"
 	}
 	if len(text) > limit {
 		text = "…" + strings.ToValidUTF8(text[len(text)-limit:], "")

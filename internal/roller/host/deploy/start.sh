@@ -4,10 +4,10 @@ script=$1 dir=$2 out=$2/.railyard.$3
 shift 3
 umask 022
 [ -d "$dir" ] || mkdir -p "$dir" || exit 70
-: >"$out" || exit 70
-setsid /bin/sh -c "$script" railyard "$dir" "$@" >"$out" 2>&1 </dev/null &
-exec 3<"$out"
-rm -f "$out"
+exec 4>"$out" || exit 70
+exec 3<"$out" || exit 70
+rm -f "$out" # before the script starts, or it could come too late to open it
+setsid /bin/sh -c "$script" railyard "$dir" "$@" >&4 2>&1 </dev/null 3<&- 4>&- &
 wait $!
 code=$?
 cat <&3

@@ -7,12 +7,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	"railyard/internal/packages"
 )
 
 // Packages is a package store in a directory, which other processes can open too. It does not verify what it reads.
@@ -28,6 +32,9 @@ func NewPackages(t *testing.T) *Packages { return &Packages{Dir: t.TempDir()} }
 func (p *Packages) Open(_ context.Context, digest string) (io.ReadCloser, int64, error) {
 	p.Opens.Add(1)
 	f, err := os.Open(filepath.Join(p.Dir, digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("open package %s: %w", digest, packages.ErrNotFound)
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("open package: %w", err)
 	}
@@ -77,7 +84,7 @@ func (p *Packages) add(t *testing.T, entries ...entry) string {
 // put stores content under a digest, right or wrong.
 func (p *Packages) put(t *testing.T, digest string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(p.Dir, digest), content, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(p.Dir, digest), content, 0o600); err != nil { //nolint:gosec // a test's own directory
 		t.Fatal(err)
 	}
 }

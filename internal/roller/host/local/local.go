@@ -52,6 +52,7 @@ func (transport) Upload(ctx context.Context, _ roller.Machine, path string, cont
 	}
 	defer func() {
 		if err != nil {
+			_ = f.Close() // an open file keeps its space, which may be the last of the disk
 			_ = os.Remove(f.Name())
 		}
 	}()

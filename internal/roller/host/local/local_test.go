@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 }
 
 func start(t *testing.T, p *hosttest.Packages) hosttest.Fixture {
-	return hosttest.Fixture{Host: New(p), Server: fleet.Server{Name: "hotel-1", Address: "127.0.0.1:1", Dir: t.TempDir() + "/srv/one"}}
+	return hosttest.Fixture{Host: New(p), Server: fleet.Server{Name: "hotel-1", Address: "127.0.0.1:1", Dir: t.TempDir() + "/srv one"}}
 }
 
 func TestTheLocalDriverIsAHost(t *testing.T) { hosttest.Run(t, start) }
