@@ -67,6 +67,8 @@ func (d *decider) follow(b *rop.Build) {
 			b.Note = fmt.Sprintf("Jenkins says %s and no package was published; see %s", fact.Result, b.URL)
 		case fact.Known && fact.Running:
 			b.State = rop.BuildRunning
+		case !fact.Known && b.Number > 0 && d.now.Sub(b.Queued) > lostAfter:
+			b.State, b.Note = rop.BuildFailed, "Jenkins does not know this build any more; push again to build anew"
 		case !fact.Known && d.now.Sub(b.Queued) > lostAfter:
 			// Jenkins lost its queue: the same row, and so the same deployment id, is triggered again.
 			b.State, b.Note, b.QueueID = rop.BuildTriggering, "Jenkins lost it; asked again", 0
@@ -97,11 +99,12 @@ func (d *decider) locate(b *rop.Build) {
 
 func (d *decider) triggering(b *rop.Build) {
 	t, tried := d.obs.Triggered[b.Deployment]
+	tried = tried && t.At.After(b.Queued) // an older answer is about the build that was lost
 	switch {
 	case tried && t.Err == "":
 		b.State, b.QueueID, b.Queued, b.Tries, b.Note = rop.BuildQueued, t.QueueID, d.now, 0, ""
 		return
-	case tried && t.Refused && b.Tries > 0 && t.At.After(b.RetryAt):
+	case tried && t.Refused && b.Tries > 0 && !t.At.Before(b.RetryAt):
 		b.State, b.Note = rop.BuildFailed, t.Err
 		return
 	case tried && !t.At.Before(b.RetryAt):

@@ -272,14 +272,19 @@ func TestLifeOfACoach(t *testing.T) {
 			want(y.t, strings.Contains(y.coach.Reason, "disabled"), true)
 		}},
 		{"a Jenkins that lost its queue is asked again with the same deployment id", func(y *yard) {
-			y.steps(1).jenkins().steps(1)
-			for d := range y.obs.Builds {
-				y.obs.Builds[d] = BuildFact{}
-				delete(y.obs.Triggered, d)
+			y.steps(1)
+			for _, b := range y.coach.Builds {
+				y.obs.Triggered[b.Deployment] = Triggered{At: y.now, QueueID: 7}
 			}
+			y.steps(2)
+			want(y.t, y.coach.Builds[0].State, rop.BuildQueued)
+			for _, b := range y.coach.Builds {
+				y.obs.Builds[b.Deployment] = BuildFact{}
+			}
+			y.acts = nil
 			y.steps(30)
-			want(y.t, y.acts[len(y.acts)-1].Kind, ActEnsure)
-			want(y.t, y.acts[len(y.acts)-1].Build.Attempt, 1)
+			want(y.t, y.acts[0].Kind, ActEnsure)
+			want(y.t, y.acts[0].Build.Deployment, "hotel-1.1-hotel-api-a1")
 		}},
 		{"a revoked Coach waits for its rolls to come back", func(y *yard) {
 			y.publish()

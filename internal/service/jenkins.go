@@ -1,0 +1,114 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"railyard/internal/jenkins"
+	"railyard/pipeline"
+)
+
+// controllers is the pipeline's view of all Jenkins controllers.
+type controllers map[string]*jenkins.Controller
+
+func newControllers(configs []Jenkins, log logrus.FieldLogger) (controllers, error) {
+	all := controllers{}
+	for _, c := range configs {
+		token, err := c.Token.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("jenkins controller %q: %w", c.Name, err)
+		}
+		controller, err := jenkins.New(jenkins.Config{Name: c.Name, URL: c.URL, User: c.User, Token: token, CAFile: c.CAFile}, log)
+		if err != nil {
+			return nil, err
+		}
+		all[c.Name] = controller
+	}
+	return all, nil
+}
+
+func (cs controllers) get(name string) (*jenkins.Controller, error) {
+	if c := cs[name]; c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("jenkins controller %q is named by the topology but not configured in this service: %w", name, pipeline.ErrRefused)
+}
+
+// Trigger implements pipeline.Jenkins.
+func (cs controllers) Trigger(ctx context.Context, controller, job string, parameters map[string]string) (int64, error) {
+	c, err := cs.get(controller)
+	if err != nil {
+		return 0, err
+	}
+	id, err := c.Trigger(ctx, job, parameters)
+	return id, refused(err)
+}
+
+// refused marks errors that only a person can clear.
+func refused(err error) error {
+	var permission *jenkins.PermissionError
+	var no *jenkins.RefusedError
+	if errors.As(err, &permission) || errors.As(err, &no) || errors.Is(err, jenkins.ErrNotFound) || errors.Is(err, jenkins.ErrUnauthorized) {
+		return fmt.Errorf("%w: %w", pipeline.ErrRefused, err)
+	}
+	return err
+}
+
+// Poll implements pipeline.Jenkins.
+func (cs controllers) Poll(ctx context.Context, controller string, asks []pipeline.Ask) (map[string]pipeline.BuildFact, error) {
+	c, err := cs.get(controller)
+	if err != nil {
+		return nil, err
+	}
+	questions := make([]jenkins.Ask, len(asks))
+	for i, a := range asks {
+		questions[i] = jenkins.Ask{Job: a.Job, Deployment: a.Deployment, QueueID: a.QueueID}
+	}
+	builds, err := c.Poll(ctx, questions)
+	if err != nil {
+		return nil, err
+	}
+	facts := map[string]pipeline.BuildFact{}
+	for _, b := range builds {
+		facts[b.Deployment] = fact(b)
+	}
+	return facts, nil
+}
+
+func fact(b jenkins.Build) pipeline.BuildFact {
+	f := pipeline.BuildFact{
+		Known: true, QueueID: b.QueueID, Number: b.Number, URL: b.URL, Running: b.Building, Done: b.Done(), Result: b.Result,
+	}
+	if b.Cancelled {
+		f.Result = "cancelled in the queue"
+	}
+	return f
+}
+
+// Find implements pipeline.Jenkins.
+func (cs controllers) Find(ctx context.Context, controller, job, deployment string) (pipeline.BuildFact, error) {
+	c, err := cs.get(controller)
+	if err != nil {
+		return pipeline.BuildFact{}, err
+	}
+	b, err := c.Find(ctx, job, deployment)
+	if errors.Is(err, jenkins.ErrNotFound) {
+		return pipeline.BuildFact{}, nil
+	}
+	if err != nil {
+		return pipeline.BuildFact{}, refused(err)
+	}
+	return fact(b), nil
+}
+
+// Tell implements pipeline.Jenkins.
+func (cs controllers) Tell(ctx context.Context, controller, job string, number int64, text string) error {
+	c, err := cs.get(controller)
+	if err != nil {
+		return err
+	}
+	return c.Describe(ctx, job, number, text)
+}
