@@ -16,7 +16,7 @@ type Plan struct {
 
 // Rollback is the rollback plan.
 type Rollback struct {
-	To  string   `yaml:"to" json:"to"`   // RollbackToPrevious
+	To  string   `yaml:"to" json:"to"`   // "previous", see RollbackToPrevious
 	Who []string `yaml:"who" json:"who"` // roles that may order it: ["release-engineer"]
 }
 

@@ -171,9 +171,9 @@ func settle(line []rune, column int, text []rune) int {
 
 // place is a mistake at a position.
 func (d *Document) place(line, column int, text, what, fix string) *Problem {
-	p := &Problem{File: d.name, Line: line, Column: column, Text: text, What: what, Fix: fix}
+	p := &Problem{File: d.name, Line: line, Column: column, Text: mask(text), What: mask(what), Fix: mask(fix)}
 	if line >= 1 && line <= len(d.lines) {
-		p.Source = d.lines[line-1]
+		p.Source = mask(d.lines[line-1])
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package yamlfile
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -37,16 +38,13 @@ func (p *Problem) Error() string {
 	if p.Fix != "" {
 		b.WriteString("; " + clean(p.Fix))
 	}
-	if p.Line > 0 && p.Source != "" {
+	if p.Line > 0 {
 		number := fmt.Sprint(p.Line)
 		source, carets := underline([]rune(p.Source), p.Column, len([]rune(p.Text)))
 		fmt.Fprintf(&b, "\n  %s | %s\n  %s | %s", number, source, strings.Repeat(" ", len(number)), carets)
 	}
 	return b.String()
 }
-
-// Redact keeps the position and drops what the file says there, because it may be a secret.
-func (p *Problem) Redact() { p.Source, p.Text = "", "" }
 
 // shown is how many characters of a source line are printed; a longer line is cut around the mistake.
 const shown = 140
@@ -84,6 +82,16 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
+}
+
+var password = regexp.MustCompile(`://[^/\s:@"']*:[^@/\s"']+@`)
+
+// mask hides passwords in URLs, place by place so that columns stay: messages are read by more people than files.
+func mask(text string) string {
+	return password.ReplaceAllStringFunc(text, func(found string) string {
+		user, secret, _ := strings.Cut(strings.TrimPrefix(found, "://"), ":")
+		return "://" + user + ":" + strings.Repeat("*", len([]rune(secret))-1) + "@"
+	})
 }
 
 // Problems are all mistakes of a file; as an error it lists them in the order of the file. errors.As finds the first

@@ -152,6 +152,10 @@ yard.yaml:1:14: limits.酒店: expected a number, found the text "x"; write digi
 yard.yaml:1:9: tracks: expected a whole number, found the text "99999999999999999999"; write digits only, without quotes, unit or %
   1 | tracks: 99999999999999999999
     |         ^^^^^^^^^^^^^^^^^^^^`},
+		{"a password in a URL is not repeated, whatever is wrong on its line", "codes: \"https://bot:s3cret@git.example/x\" # https://b:pw@y\n", `
+yard.yaml:1:9: codes: expected a list, found the text "https://bot:******@git.example/x"; write [https://bot:******@git.example/x]
+  1 | codes: "https://bot:******@git.example/x" # https://b:**@y
+    |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^`},
 		{"a duration without a unit", "pause: 5\n", `
 yard.yaml:1:8: pause: time: missing unit in duration "5"
   1 | pause: 5
