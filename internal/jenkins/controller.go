@@ -177,13 +177,17 @@ func (c *Controller) send(ctx context.Context, method, path string, form url.Val
 	return c.client.Do(r)
 }
 
-// act sends an action, which Jenkins answers with a redirect back to the object.
+// act sends an action. Jenkins confirms it with a redirect back to the object or
+// with 204; a page with 200 comes from something else.
 func (c *Controller) act(ctx context.Context, path string, form url.Values) error {
 	answer, err := c.send(ctx, http.MethodPost, path, form)
 	if err != nil {
 		return err
 	}
 	answer.Body.Close()
+	if answer.StatusCode == http.StatusOK {
+		return fmt.Errorf("POST %s: %w: it is a page and no confirmation: check the controller's URL and what stands in front of it", path, ErrNotJenkins)
+	}
 	return nil
 }
 

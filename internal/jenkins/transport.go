@@ -130,6 +130,8 @@ func (t *transport) judge(r *http.Request, answer *http.Response, err error) (*h
 		return nil, fmt.Errorf("%s: %w: %w", object(r), ErrUnreachable, err)
 	}
 	api := strings.Contains(r.URL.Path, "/api/json")
+	wanted := wantedType(r)
+	got, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")) // "" if it is none
 	switch {
 	case answersAction(r, answer):
 	case answer.StatusCode >= 300 && answer.StatusCode < 400:
@@ -141,10 +143,10 @@ func (t *transport) judge(r *http.Request, answer *http.Response, err error) (*h
 		return nil, fmt.Errorf("%s: %w: redirected to %s: correct the controller's URL", object(r), ErrNotJenkins, where)
 	case answer.StatusCode >= 400:
 		return nil, refusal(r, answer, readPage(answer))
-	case api && !isJSON(answer):
+	case wanted != "" && got != wanted:
 		answer.Body.Close()
-		return nil, fmt.Errorf("%s: %w: got %q where JSON was expected: check the controller's URL and what stands in front of it",
-			object(r), ErrNotJenkins, answer.Header.Get("Content-Type"))
+		return nil, fmt.Errorf("%s: %w: got %q where %s was expected: check the controller's URL and what stands in front of it",
+			object(r), ErrNotJenkins, got, wanted)
 	}
 	answer.Body = &checkedBody{ReadCloser: answer.Body, object: object(r), left: maxAnswer, mayBeEmpty: !api}
 	return answer, nil
@@ -166,9 +168,15 @@ func toLogin(answer *http.Response) bool {
 	return err == nil && (strings.Contains(to.Path, "login") || strings.Contains(to.Path, "securityRealm"))
 }
 
-func isJSON(answer *http.Response) bool {
-	media, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type"))
-	return err == nil && media == "application/json"
+// wantedType is the media type of the answer to r; "" when any will do.
+func wantedType(r *http.Request) string {
+	switch {
+	case strings.Contains(r.URL.Path, "/api/json"):
+		return "application/json"
+	case r.Method == http.MethodGet && strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/config.xml"):
+		return "application/xml"
+	}
+	return ""
 }
 
 var missingPermission = regexp.MustCompile(`([^\s<>]+) is missing the ([^\s<>]+/[^\s<>]+) permission`)
