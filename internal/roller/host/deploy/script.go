@@ -79,7 +79,8 @@ func (h *Host) order(ctx context.Context, m roller.Machine, orders []order) (res
 func seconds(ctx context.Context) string {
 	left := withoutDeadline
 	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline) * 9 / 10
+		left = time.Until(deadline)
+		left -= max(left/10, min(time.Second, left/2))
 	}
 	if left >= 5*time.Second {
 		return strconv.Itoa(int(left / time.Second))

@@ -95,9 +95,10 @@ func restartFails(t *testing.T, m *machine) {
 
 func restartHangs(t *testing.T, m *machine) {
 	old, next := m.revision(t, "1.0"), m.revision(t, "2.0")
+	m.mustSwitch(t, next)
 	m.mustSwitch(t, old)
 	m.holdRestarts(t, "api") // and nobody lets go
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	wantError(t, m.Host.Switch(ctx, m.Machine, next), false, m.Fixture.Server.Name, "restart api", "did not return")
 	m.wantRunning(t)
