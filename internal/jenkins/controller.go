@@ -22,7 +22,7 @@ import (
 
 // Config of the connection to one controller.
 type Config struct {
-	Name    string        // what errors and logs call it: "main"
+	Name    string        // what errors and logs call it: "main"; the host when empty
 	URL     string        // with context path: "https://ci.example.org/jenkins"
 	User    string        // "railyard"
 	Token   string        // API token, or password; already resolved
@@ -80,6 +80,9 @@ func New(cfg Config, log logrus.FieldLogger) (*Controller, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
+	}
+	if cfg.Name == "" {
+		cfg.Name = base.Host
 	}
 	return &Controller{
 		name: cfg.Name, base: base.String(), settle: defaultSettle,
@@ -200,7 +203,7 @@ func (c *Controller) library() *gojenkins.Jenkins {
 // get reads typed JSON through gojenkins.
 func (c *Controller) get(ctx context.Context, path string, into any, query map[string]string) error {
 	return guard(func() error {
-		_, err := c.library().Requester.GetJSON(ctx, path, into, query)
+		_, err := c.library().Requester.GetJSON(ctx, path, into, query) //nolint:bodyclose // gojenkins closes it
 		var syntax *json.SyntaxError
 		var kind *json.UnmarshalTypeError
 		cut := errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrUnreachable)

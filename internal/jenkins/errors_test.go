@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -261,11 +263,13 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestPrivateCA(t *testing.T) {
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 		w.Header().Set("X-Jenkins", "2.452")
 		_, _ = w.Write([]byte(`{"_class":"hudson.model.Hudson"}`))
 	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of the client that refuses its certificate
+	srv.StartTLS()
 	defer srv.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})

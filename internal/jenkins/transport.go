@@ -44,7 +44,10 @@ type crumb struct {
 // allowRedirect marks the context of requests that a redirect may answer.
 type allowRedirect struct{}
 
-const crumbPath = "/crumbIssuer/api/json"
+const (
+	crumbPath    = "/crumbIssuer/api/json"
+	noValidCrumb = "No valid crumb was included"
+)
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -64,7 +67,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	// A rejected crumb means that nothing was done, so this one repetition of
 	// a POST is safe: sessions end with every restart of Jenkins.
 	page := readPage(answer)
-	if !strings.Contains(page, "No valid crumb") {
+	if !strings.Contains(page, noValidCrumb) {
 		return nil, refusal(r, answer, page)
 	}
 	if err := t.fetchCrumb(r.Context()); err != nil {
@@ -99,6 +102,10 @@ func (t *transport) send(r *http.Request, body []byte) (*http.Response, error) {
 // fetchCrumb gets a crumb together with the session that it belongs to.
 func (t *transport) fetchCrumb(ctx context.Context) error {
 	_, err, _ := t.asking.Do("crumb", func() (any, error) {
+		// Several requests may wait for this one, so it must not end with the
+		// first of them.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultTimeout)
+		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base.String()+crumbPath, nil)
 		if err != nil {
 			return nil, err
@@ -193,6 +200,10 @@ func refusal(r *http.Request, answer *http.Response, page string) error {
 	case http.StatusUnauthorized:
 		return fmt.Errorf("%s: %w: check the user name and API token", object(r), ErrUnauthorized)
 	case http.StatusForbidden:
+		if strings.Contains(page, noValidCrumb) {
+			refused.Hint = "use an API token in place of the password, or let the proxy in front of Jenkins pass cookies on"
+			return refused
+		}
 		e := &PermissionError{User: answer.Header.Get("X-You-Are-Authenticated-As"), Object: object(r)}
 		if m := missingPermission.FindStringSubmatch(page); m != nil {
 			e.Permission = m[2]

@@ -104,8 +104,8 @@ func (q *request) itemBean(it *item) *export.Object {
 	}
 	fields = append(fields,
 		export.Show("buildable", !it.config.disabled),
-		export.Show("builds", func() any { return q.buildBeans(it.newest(100)) }),
-		export.ShowAt(-2, "allBuilds", func() any { return q.buildBeans(it.newest(-1)) }),
+		export.Show("builds", q.buildList(it, 100)),
+		export.ShowAt(-2, "allBuilds", q.buildList(it, len(it.order))),
 		export.ShowAt(2, "color", q.color(it)),
 		export.Show("concurrentBuild", it.config.concurrent),
 		export.Show("firstBuild", q.buildOrNull(it.firstBuild())),
@@ -211,12 +211,11 @@ func actionBeans(params []param, causes []cause) []*export.Object {
 	return append(out, obj("hudson.model.CauseAction", export.ShowAt(2, "causes", beans)), obj(""))
 }
 
-func (q *request) buildBeans(builds []*build) []*export.Object {
-	out := make([]*export.Object, len(builds))
-	for i, b := range builds {
-		out[i] = q.buildBean(b)
-	}
-	return out
+// buildList is the newest builds of a job, at most limit.
+func (q *request) buildList(it *item, limit int) export.List {
+	return export.List{Len: min(limit, len(it.order)), At: func(i int) *export.Object {
+		return q.buildBean(it.builds[it.order[len(it.order)-1-i]])
+	}}
 }
 
 func (q *request) buildOrNull(b *build) *export.Object {
@@ -227,10 +226,6 @@ func (q *request) buildOrNull(b *build) *export.Object {
 }
 
 func (q *request) buildBean(b *build) *export.Object {
-	estimate := int64(-1)
-	if e := b.job.estimate(); e >= 0 {
-		estimate = e.Milliseconds()
-	}
 	var executor *export.Object
 	if b.inProgress() {
 		executor = obj("hudson.model.Executor")
@@ -242,7 +237,12 @@ func (q *request) buildBean(b *build) *export.Object {
 		export.Show("description", orNull(b.Description)),
 		export.Show("displayName", b.name()),
 		export.Show("duration", b.Duration.Milliseconds()),
-		export.Show("estimatedDuration", estimate),
+		export.Show("estimatedDuration", func() any {
+			if e := b.job.estimate(); e >= 0 {
+				return e.Milliseconds()
+			}
+			return -1
+		}),
 		export.Show("executor", executor),
 		export.Show("fullDisplayName", strings.ReplaceAll(b.job.fullName(), "/", " » ")+" "+b.name()),
 		export.Show("id", strconv.FormatInt(b.Number, 10)),

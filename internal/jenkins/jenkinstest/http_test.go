@@ -140,7 +140,8 @@ func TestRestartPhases(t *testing.T) {
 	var s *jenkinstest.Server
 	s = start(t, jenkinstest.Options{OnPhase: func(p jenkinstest.Phase) {
 		if p == jenkinstest.PhaseUnreachable {
-			if _, err := http.Get(s.URL); err == nil {
+			if res, err := http.Get(s.URL); err == nil {
+				res.Body.Close()
 				t.Error("connected while it is away")
 			}
 			return

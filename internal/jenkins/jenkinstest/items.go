@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -53,16 +54,15 @@ func (i *item) children() []*item {
 	return out
 }
 
-// newest lists builds from the newest to the oldest; limit < 0 means all.
-func (i *item) newest(limit int) []*build {
-	var out []*build
-	for _, n := range slices.Backward(i.order) {
-		if limit >= 0 && len(out) == limit {
-			break
+// newest goes through the builds from the newest to the oldest.
+func (i *item) newest() iter.Seq[*build] {
+	return func(yield func(*build) bool) {
+		for _, n := range slices.Backward(i.order) {
+			if !yield(i.builds[n]) {
+				return
+			}
 		}
-		out = append(out, i.builds[n])
 	}
-	return out
 }
 
 // permalinks name a build by what it was.
@@ -81,7 +81,7 @@ func (i *item) permalink(name string) *build {
 	if !ok {
 		return nil
 	}
-	for _, b := range i.newest(-1) {
+	for b := range i.newest() {
 		if match(b) {
 			return b
 		}
@@ -99,8 +99,11 @@ func (i *item) firstBuild() *build {
 // estimate is the mean duration of the last three successful builds; -1 without any.
 func (i *item) estimate() time.Duration {
 	var sum, n time.Duration
-	for _, b := range i.newest(-1) {
-		if n < 3 && !b.inProgress() && (b.Result == Success || b.Result == Unstable) {
+	for b := range i.newest() {
+		if n == 3 {
+			break
+		}
+		if !b.inProgress() && (b.Result == Success || b.Result == Unstable) {
 			sum, n = sum+b.Duration, n+1
 		}
 	}

@@ -63,7 +63,10 @@ func (q *request) folderPage(f *item) {
 
 func (q *request) jobPage(j *item) {
 	var builds []buildRow
-	for _, b := range j.newest(50) {
+	for b := range j.newest() {
+		if len(builds) == 50 {
+			break
+		}
 		builds = append(builds, q.buildRow(b))
 	}
 	var waiting []string

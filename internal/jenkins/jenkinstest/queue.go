@@ -110,7 +110,7 @@ func (c *controller) blocker(q *queueItem) string {
 	if q.job.config.concurrent || q.job.active == 0 {
 		return ""
 	}
-	for _, b := range q.job.newest(-1) {
+	for b := range q.job.newest() {
 		if b.inProgress() {
 			eta := "N/A"
 			if e := q.job.estimate(); e > 0 {

@@ -33,7 +33,8 @@ type Server struct {
 	o        Options
 	tempDir  string // removed by Close
 	addr     string
-	closing  sync.Once
+	life     sync.Mutex // one restart or end at a time
+	ended    bool       // guarded by life
 	closeErr error
 
 	mu       sync.Mutex // guards what follows; never held while serving
@@ -132,6 +133,11 @@ func (s *Server) controller() *controller {
 // end ABORTED, sessions and left queue items are gone, queue and builds stay.
 // It returns when the stand-in is ready again.
 func (s *Server) Restart() error {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.ended {
+		return errors.New("jenkinstest: restart: it has been closed")
+	}
 	s.SetQuiet(true)
 	s.enter(PhaseQuiet)
 	s.enter(PhaseRestarting)
@@ -194,15 +200,19 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) end(how func(*controller)) error {
-	s.closing.Do(func() {
-		s.hangUp()
-		if c := s.controller(); c != nil {
-			how(c)
-		}
-		if s.tempDir != "" {
-			s.closeErr = os.RemoveAll(s.tempDir)
-		}
-	})
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.ended {
+		return s.closeErr
+	}
+	s.ended = true
+	s.hangUp()
+	if c := s.controller(); c != nil {
+		how(c)
+	}
+	if s.tempDir != "" {
+		s.closeErr = os.RemoveAll(s.tempDir)
+	}
 	return s.closeErr
 }
 

@@ -20,12 +20,18 @@ type Object struct {
 }
 
 // Field is one exported property. Value is nil, a string, bool, number,
-// map[string]any, []string, *Object, []*Object, or a func() any that is called
-// only when somebody asks for the field.
+// map[string]any, []string, *Object, []*Object, a List, or a func() any that is
+// called only when somebody asks for the field.
 type Field struct {
 	Name       string
 	Visibility int
 	Value      any
+}
+
+// List is a long list whose objects are made only when they are written.
+type List struct {
+	Len int
+	At  func(i int) *Object
 }
 
 // Show is a field with the usual visibility 1: seen at the top level only.
@@ -118,21 +124,27 @@ func writeValue(b *bytes.Buffer, v any, p Pruner) error {
 		}
 		return writeObject(b, v, p)
 	case []*Object:
-		from, to := p.cut(len(v))
-		b.WriteString("[")
-		for i, o := range v[from:to] {
-			if i > 0 {
-				b.WriteString(",")
-			}
-			if err := writeObject(b, o, p); err != nil {
-				return err
-			}
-		}
-		b.WriteString("]")
-		return nil
+		return writeList(b, List{len(v), func(i int) *Object { return v[i] }}, p)
+	case List:
+		return writeList(b, v, p)
 	default:
 		return writePlain(b, v, "")
 	}
+}
+
+func writeList(b *bytes.Buffer, l List, p Pruner) error {
+	b.WriteString("[")
+	from, to := p.cut(l.Len)
+	for i := from; i < to; i++ {
+		if i > from {
+			b.WriteString(",")
+		}
+		if err := writeObject(b, l.At(i), p); err != nil {
+			return err
+		}
+	}
+	b.WriteString("]")
+	return nil
 }
 
 func writePlain(b *bytes.Buffer, v any, after string) error {

@@ -16,7 +16,7 @@ func job() *export.Object {
 	return &export.Object{Class: "Job", Fields: []export.Field{
 		export.ShowAt(999, "name", "j"),
 		export.Show("builds", []*export.Object{build(3), build(2), build(1)}),
-		export.ShowAt(-2, "allBuilds", func() any { return []*export.Object{build(3), build(2), build(1)} }),
+		export.ShowAt(-2, "allBuilds", export.List{Len: 3, At: func(i int) *export.Object { return build(3 - i) }}),
 	}}
 }
 
