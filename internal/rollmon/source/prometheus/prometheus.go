@@ -1,0 +1,137 @@
+// Package prometheus is the source of ratio and value indicators: PromQL from the topology, asked over the HTTP API.
+//
+// One indicator is one instant query, evaluated at the time of the look, for all servers. A ratio's two expressions are
+// joined into that query, so that both see the same scrape. The counts of a ratio go into an exact test, so they must be
+// counts: increase() and rate() extrapolate to the edges of their window and answer 11.3 for 10 requests. The difference of a
+// counter now and at the time of exposure is exact; HAProxyFailures and HAProxyAttempts show how to write it.
+//
+// The value "at Since" is the last one scraped before it. In between the server was out of rotation, so the counters of a
+// balancer stood still, and nothing that failed before the exposure is counted against the new version. Where servers may be
+// cut off in the middle of requests less than one scrape before, subtract min_over_time(…[{{.Window}}s]) instead: it
+// begins at the first scrape after the exposure. Counters of the application itself begin again with each process; use
+// the balancer's. A counter that went down all the same is reported, never guessed at.
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/api"
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+
+	"railyard/internal/fleet"
+	"railyard/internal/rollmon"
+	"railyard/internal/verdict"
+)
+
+// Options tune a Source. The zero value means the defaults.
+type Options struct {
+	Timeout   time.Duration     // of one query; default 3s
+	MaxBytes  int64             // of one answer; default 8 MiB, which is some 50,000 series
+	MaxWindow time.Duration     // the longest time counts reach back; default 6h
+	MaxSkew   time.Duration     // how far the server's clock may be off; default 15s
+	Transport http.RoundTripper // default: http.DefaultTransport
+	Clock     func() time.Time  // compared with the server's clock; default time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout <= 0 {
+		o.Timeout = 3 * time.Second
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 8 << 20
+	}
+	if o.MaxWindow <= 0 {
+		o.MaxWindow = 6 * time.Hour
+	}
+	if o.MaxSkew <= 0 {
+		o.MaxSkew = 15 * time.Second
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return o
+}
+
+// Source reads indicators from one Prometheus, or from anything that speaks its query API. It is safe for concurrent use.
+type Source struct {
+	api     v1.API
+	options Options
+}
+
+// New returns a Source that asks the server at address: "http://127.0.0.1:9090". It does not connect yet.
+func New(address string, o Options) (*Source, error) {
+	o = o.withDefaults()
+	client, err := api.NewClient(api.Config{
+		Address: address,
+		Client:  &http.Client{Transport: guard{next: o.Transport, options: o}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("use Prometheus at %q: %w", address, err)
+	}
+	return &Source{api: v1.NewAPI(client), options: o}, nil
+}
+
+// Name is "prometheus".
+func (s *Source) Name() string { return "prometheus" }
+
+// Answers reports whether the indicator is a ratio or a value.
+func (s *Source) Answers(i fleet.Indicator) bool { return i.Ratio != nil || i.Value != nil }
+
+// Read asks for one indicator of all servers.
+func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
+	query, err := render(r, s.options.MaxWindow)
+	if err != nil {
+		return s.failed(verdict.NoData, err.Error())
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.options.Timeout, fmt.Errorf("did not answer within %s", s.options.Timeout))
+	defer cancel()
+
+	value, _, _, err := s.api.Query(ctx, query, r.Now)
+	if err != nil {
+		return s.failed(explain(ctx, err))
+	}
+	if value == nil {
+		return s.failed(verdict.SourceDown, "answered something that is not a query result")
+	}
+	servers, err := collect(r, value)
+	if err != nil {
+		return s.failed(verdict.NoData, err.Error())
+	}
+	return rollmon.Reading{Source: s.Name(), Servers: servers}
+}
+
+func (s *Source) failed(o verdict.Outcome, why string) rollmon.Reading {
+	return rollmon.Reading{Source: s.Name(), Failure: o, Reason: why}
+}
+
+// explain tells a server that answers "no" from one that does not answer, or not in this language.
+func explain(ctx context.Context, err error) (verdict.Outcome, string) {
+	if cause := context.Cause(ctx); cause != nil {
+		return verdict.SourceDown, cause.Error()
+	}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return refused.outcome, refused.words
+	}
+	var answered *v1.Error
+	if !errors.As(err, &answered) {
+		return verdict.SourceDown, "cannot be asked: " + withoutURL(err).Error()
+	}
+	switch answered.Type {
+	case v1.ErrBadData:
+		return verdict.NoData, "refuses the query: " + answered.Msg
+	case v1.ErrExec:
+		return verdict.NoData, "cannot evaluate the query: " + answered.Msg
+	case v1.ErrBadResponse:
+		return verdict.SourceDown, "answered something that is not a query result: " + answered.Msg
+	default:
+		return verdict.SourceDown, "answered " + answered.Error()
+	}
+}
