@@ -106,8 +106,10 @@ type Indicator struct {
 }
 
 // RatioIndicator judges counted failures among counted attempts by an exact binomial test against Limit. The queries are
-// PromQL with {{.Window}} (seconds), {{.Environment}}, {{.Pool}}, {{.Backend}} and {{.Servers}} (a regular expression)
-// replaced, and must return one sample per server with the label "server".
+// PromQL with {{.Window}} (seconds), {{.Since}} and {{.Now}} (Unix seconds, for the @ modifier), {{.Environment}}, {{.Pool}},
+// {{.Backend}}, {{.Servers}} and {{.Members}} (regular expressions of the servers' own names and of the balancer's)
+// replaced, and must return one sample per server with the label "server". They must return whole counts: a counter now
+// minus the counter at {{.Since}}, not increase() or rate(), which extrapolate.
 type RatioIndicator struct {
 	Failures    string  `yaml:"failures"`
 	Attempts    string  `yaml:"attempts"`

@@ -10,7 +10,7 @@ import (
 var judgedStages = []string{"smoke", "baking", "rolling", "watch"}
 
 // The templates of an indicator's queries.
-var queryTemplates = []string{"{{.Window}}", "{{.Environment}}", "{{.Pool}}", "{{.Backend}}", "{{.Servers}}"}
+var queryTemplates = []string{"{{.Window}}", "{{.Since}}", "{{.Now}}", "{{.Environment}}", "{{.Pool}}", "{{.Backend}}", "{{.Servers}}", "{{.Members}}"}
 
 func (c *checker) checkIndicators() {
 	seen := map[string]bool{}
