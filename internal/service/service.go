@@ -27,7 +27,6 @@ import (
 	"railyard/internal/store"
 	"railyard/internal/urltest"
 	"railyard/pipeline"
-	"railyard/server"
 )
 
 // Service is Railyard put together.
@@ -258,5 +257,3 @@ func (s *Service) close() error {
 	}
 	return errors.Join(errs...)
 }
-
-var _ = server.New

@@ -45,7 +45,7 @@ func (y *Yard) topologyFile() ([]byte, error) {
 	}
 	var text bytes.Buffer
 	err := topologyTemplate.Execute(&text, map[string]any{
-		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Approve": !y.options.PeopleApprove,
+		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Approve": !y.options.PeopleApprove, "Indicators": !y.options.NoIndicators,
 		"Failures": prometheus.HAProxyFailures, "Attempts": prometheus.HAProxyAttempts,
 	})
 	return text.Bytes(), err
@@ -115,6 +115,7 @@ pools:
 approvals:
   - {sbu: hotel}
 {{- end}}
+{{- if .Indicators}}
 indicators:
   # Visitors' requests that fail, as the balancer counts them per server.
   - name: 5xx
@@ -142,6 +143,7 @@ indicators:
     hard: true
     stages: [baking, rolling, watch]
     check: {path: /healthz, status: 200}
+{{- end}}
 `))
 
 var configTemplate = template.Must(template.New("config").Parse(`listen: 127.0.0.1:{{.Port}}

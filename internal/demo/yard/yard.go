@@ -36,6 +36,7 @@ type Options struct {
 	Rate          float64 // visitors' requests per second over all pools with traffic
 	Speed         Speed
 	PeopleApprove bool // no automatic approval
+	NoIndicators  bool // nothing is judged: for tests of the Roller alone
 	Log           logrus.FieldLogger
 }
 
