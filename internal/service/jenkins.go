@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sirupsen/logrus"
 
@@ -63,11 +64,13 @@ func (cs controllers) Poll(ctx context.Context, controller string, asks []pipeli
 	if err != nil {
 		return nil, err
 	}
-	questions := make([]jenkins.Ask, len(asks))
-	for i, a := range asks {
-		questions[i] = jenkins.Ask{Job: a.Job, Deployment: a.Deployment, QueueID: a.QueueID}
+	var jobs []string
+	for _, a := range asks {
+		if !slices.Contains(jobs, a.Job) {
+			jobs = append(jobs, a.Job)
+		}
 	}
-	builds, err := c.Poll(ctx, questions)
+	builds, err := c.Poll(ctx, jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +97,7 @@ func (cs controllers) Find(ctx context.Context, controller, job, deployment stri
 	if err != nil {
 		return pipeline.BuildFact{}, err
 	}
-	b, err := c.Find(ctx, job, deployment)
+	b, err := c.Find(ctx, jenkins.Ask{Job: job, Deployment: deployment})
 	if errors.Is(err, jenkins.ErrNotFound) {
 		return pipeline.BuildFact{}, nil
 	}
