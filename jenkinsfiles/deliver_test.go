@@ -213,6 +213,16 @@ func TestDeliver(t *testing.T) {
 
 func TestDeliverBuildsExactlyTheCommitAndTheSameBytes(t *testing.T) {
 	y := newYard(t)
+	// Times and modes that differ from build to build.
+	y.write("repo/build.sh", `#!/bin/sh
+set -eu
+rm -rf dist
+mkdir dist
+if test $((BUILD_NUMBER % 4)) = 1; then umask 022; else umask 002; fi
+cat run >dist/run
+chmod +x dist/run
+touch -d "@$BUILD_NUMBER" dist/run dist
+`)
 	first := y.commit()
 	y.write("repo/run", "#!/bin/sh\necho 2\n")
 	second := y.commit()
@@ -230,6 +240,9 @@ func TestDeliverBuildsExactlyTheCommitAndTheSameBytes(t *testing.T) {
 	}
 	if !bytes.Equal(read("1"), read("3")) {
 		t.Error("the same commit made other bytes")
+	}
+	if header := read("1")[:8]; !bytes.Equal(header[3:], make([]byte, 5)) {
+		t.Errorf("the gzip header % x holds a name or a time", header)
 	}
 	for n, want := range map[string]string{"1": "#!/bin/sh\necho 1\n", "2": "#!/bin/sh\necho 2\n"} {
 		dir := t.TempDir()

@@ -2,6 +2,7 @@ package jenkins_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -83,22 +84,35 @@ func TestTriggerNeverRepeatsItself(t *testing.T) {
 
 func TestFindSeesABuildThatHasLeftTheQueueAndDoesNotExistYet(t *testing.T) {
 	left, create := make(chan int64), make(chan struct{})
-	_, ctl := pair(t, jenkinstest.Options{BeforeExecutable: func(id int64) {
-		left <- id
-		<-create
-	}}, "true")
+	looked := make(chan struct{}, 10) // a look at the builds has been answered
+	_, ctl := pair(t, jenkinstest.Options{
+		BeforeExecutable: func(id int64) {
+			left <- id
+			<-create
+		},
+		Middleware: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				next.ServeHTTP(w, r)
+				if strings.HasPrefix(r.URL.Query().Get("tree"), "allBuilds") {
+					looked <- struct{}{}
+				}
+			})
+		},
+	}, "true")
 	id := trigger(t, ctl, "d1", "")
 	<-left
 	b, err := ctl.Find(t.Context(), jenkins.Ask{Job: job, Deployment: "d1", QueueID: id})
 	if err != nil || b.Number != 0 || b.Done() || !b.Queued {
 		t.Errorf("by queue id = %+v, %v, want it on its way", b, err)
 	}
+	<-looked
 	// Without the queue id there is nothing to see, so Find looks again.
 	found := make(chan error)
 	go func() {
 		_, err := ctl.Find(t.Context(), jenkins.Ask{Job: job, Deployment: "d1"})
 		found <- err
 	}()
+	<-looked
 	close(create)
 	if err := <-found; err != nil {
 		t.Errorf("without queue id: %v", err)
@@ -143,7 +157,7 @@ func TestPollNeedsOneRequestPerJobAndOneForTheQueue(t *testing.T) {
 	}
 	s.SetQuiet(true)
 	trigger(t, ctl, "queued", dir)
-	poll := func() map[string]jenkins.Build {
+	poll := func(ctl *jenkins.Controller) map[string]jenkins.Build {
 		t.Helper()
 		builds, err := ctl.Poll(t.Context(), []string{job, "absent"})
 		if err != nil {
@@ -158,9 +172,12 @@ func TestPollNeedsOneRequestPerJobAndOneForTheQueue(t *testing.T) {
 		}
 		return out
 	}
-	eventually(t, "all builds", func() bool { return len(poll()) == running+1 })
+	eventually(t, "all builds", func() bool { return len(poll(ctl)) == running+1 })
+	if n := len(poll(client(t, s.URL, "admin", "admin-token"))); n != running+1 {
+		t.Errorf("the first poll of a new client sees %d of %d", n, running+1)
+	}
 	requests.Store(0)
-	state := poll()
+	state := poll(ctl)
 	if n := requests.Load(); n != 3 { // queue, job, absent job
 		t.Errorf("%d requests for %d builds, want 3", n, running)
 	}
@@ -172,7 +189,7 @@ func TestPollNeedsOneRequestPerJobAndOneForTheQueue(t *testing.T) {
 	}
 	touch(t, dir, "go")
 	eventually(t, "all results", func() bool {
-		state := poll()
+		state := poll(ctl)
 		for i := range running {
 			if state[fmt.Sprintf("d%d", i)].Result != "SUCCESS" {
 				return false
@@ -218,5 +235,30 @@ func TestDone(t *testing.T) {
 				t.Errorf("build = %+v, %v, want Done %v", b, err, c.done)
 			}
 		})
+	}
+}
+
+func TestPollOfOneBrokenJobStillTellsOfTheOthers(t *testing.T) {
+	s, ctl := pair(t, jenkinstest.Options{Middleware: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/job/broken/") {
+				http.Error(w, "<h1>Oops!</h1>", http.StatusInternalServerError)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}}, "true")
+	if err := s.CreateJob("broken", jobXML("true")); err != nil {
+		t.Fatal(err)
+	}
+	id := trigger(t, ctl, "d1", "")
+	until(t, ctl, "d1", id, done)
+	builds, err := ctl.Poll(t.Context(), []string{"broken", job})
+	if len(builds) != 1 || builds[0].Deployment != "d1" {
+		t.Errorf("builds = %+v, want d1", builds)
+	}
+	var refused *jenkins.RefusedError
+	if !errors.As(err, &refused) || refused.Status != 500 || !strings.Contains(err.Error(), "poll broken") || jenkins.IsRefusal(err) {
+		t.Errorf("error = %v, want the 500 of the broken job, not taken for a refusal", err)
 	}
 }

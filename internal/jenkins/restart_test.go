@@ -88,6 +88,10 @@ func TestACrashKeepsQueueAndBuilds(t *testing.T) {
 	if b := until(t, ctl, "d3", third, done); b.QueueID != third {
 		t.Errorf("d3 has queue id %d, want the one from before the crash, %d", b.QueueID, third)
 	}
+	if next := trigger(t, ctl, "d4", dir2); next <= third {
+		t.Errorf("a queue id after the crash is %d: %d was given out before", next, third)
+	}
+	until(t, ctl, "d4", 0, done)
 	if text, _, more, err := ctl.Log(t.Context(), job, 2, 0); err != nil || more || len(text) == 0 {
 		t.Errorf("the console of the build that was cut off = %q, more %v, %v", text, more, err)
 	}
