@@ -117,7 +117,7 @@ func (freestyle) run(ctx context.Context, e *execution) Result {
 // shell runs a script as Jenkins does: from a file, with /bin/sh -xe unless its
 // first line names another interpreter.
 func (e *execution) shell(ctx context.Context, script string) (exitCode int, err error) {
-	file, err := os.CreateTemp("", "jenkins*.sh")
+	file, err := os.CreateTemp(e.c.scripts(), "jenkins*.sh")
 	if err != nil {
 		return 0, fmt.Errorf("write the script: %w", err)
 	}
@@ -134,6 +134,10 @@ func (e *execution) shell(ctx context.Context, script string) (exitCode int, err
 	fmt.Fprintf(e.out, "[%s] $ %s\n", filepath.Base(e.workspace), strings.Join(args, " "))
 	return e.process(ctx, args)
 }
+
+// scripts is where the scripts of running steps are. Those that a crash has left
+// go when the controller is loaded again.
+func (c *controller) scripts() string { return filepath.Join(c.o.Dir, "tmp") }
 
 // noPipelines stands where the runner of pipeline jobs belongs.
 type noPipelines struct{}

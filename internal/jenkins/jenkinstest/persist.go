@@ -81,6 +81,9 @@ func (c *controller) writeFile(path string, content []byte) error {
 
 // load reads items, builds and queue from disk.
 func (c *controller) load() error {
+	if err := errors.Join(os.RemoveAll(c.scripts()), os.MkdirAll(c.scripts(), 0o755)); err != nil {
+		return fmt.Errorf("clear the scripts: %w", err)
+	}
 	if err := c.loadFolder(c.root); err != nil {
 		return err
 	}
