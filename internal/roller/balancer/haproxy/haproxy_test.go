@@ -137,6 +137,32 @@ func TestForeignIsWhatPeopleDidAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestADrainOfAServerThatIsDownIsSeen(t *testing.T) {
+	r := startHAProxy(t, "")
+	b := r.balancer(t, "unix:"+r.dir+"/api.sock")
+	if _, err := r.say(t.Context(), "set server PROD_hotel/s3 state drain"); err != nil {
+		t.Fatal(err)
+	}
+	r.servers["s3"].sick.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got, err := b.Observe(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := got["s3"]; !m.Up {
+			if !m.Foreign || m.Detail != "DOWN" {
+				t.Errorf("s3 = %+v, want it foreign, though `show stat` says only DOWN", m)
+			}
+			return
+		}
+		<-tick.C
+	}
+}
+
 func TestErrorsOfARealHAProxyNameTheFix(t *testing.T) {
 	r := startHAProxy(t, "  server light 127.0.0.1:1 weight 50\n")
 	api := "unix:" + r.dir + "/api.sock"

@@ -9,6 +9,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
 
 	"railyard/internal/packages"
 	"railyard/internal/roller"
@@ -20,39 +23,60 @@ var hopeless = []error{
 	packages.ErrUnsafePath, packages.ErrUnsafeType, packages.ErrDuplicate, packages.ErrNotArchive,
 }
 
-// check makes sure, before any machine sees the archive, that its bytes are those of its digest and that nothing in it
-// leaves its directory. An archive is checked once, however many machines get it.
-func (h *Host) check(ctx context.Context, digest string) error {
-	h.mu.Lock()
-	known := h.checked[digest]
-	h.mu.Unlock()
+// Checker makes sure, before any machine sees an archive, that its bytes are those of its digest and that nothing in it
+// leaves its directory. An archive is checked once, however many machines get it. It is safe for concurrent use.
+type Checker struct {
+	packages Packages
+	limits   packages.Limits
+
+	running singleflight.Group
+	mu      sync.Mutex
+	safe    map[string]bool // digests of archives that were checked
+}
+
+// NewChecker returns a checker of the archives in p.
+func NewChecker(p Packages) *Checker { return &Checker{packages: p, safe: map[string]bool{}} }
+
+// Check returns nil if the archive is safe to unpack. Errors satisfy errors.Is with roller.ErrPermanent when no second
+// try can make it better.
+func (c *Checker) Check(ctx context.Context, digest string) error {
+	c.mu.Lock()
+	known := c.safe[digest]
+	c.mu.Unlock()
 	if known {
 		return nil
 	}
 	// Not with this caller's context: others wait for the same check.
-	done := h.checks.DoChan(digest, func() (any, error) { return nil, h.tryUnpack(context.WithoutCancel(ctx), digest) })
+	done := c.running.DoChan(digest, func() (any, error) { return nil, c.tryUnpack(context.WithoutCancel(ctx), digest) })
+	var err error
 	select {
 	case <-ctx.Done():
-		return fmt.Errorf("check package %s: %w", digest, context.Cause(ctx))
+		err = context.Cause(ctx)
 	case result := <-done:
-		if result.Err == nil {
-			h.mu.Lock()
-			h.checked[digest] = true
-			h.mu.Unlock()
-			return nil
-		}
-		for _, is := range hopeless {
-			if errors.Is(result.Err, is) {
-				return fmt.Errorf("check package %s: %w: %w", digest, result.Err, roller.ErrPermanent)
-			}
-		}
-		return fmt.Errorf("check package %s: %w", digest, result.Err)
+		err = result.Err
 	}
+	if err != nil {
+		return fmt.Errorf("check package %s: %w", digest, Hopeless(err))
+	}
+	c.mu.Lock()
+	c.safe[digest] = true
+	c.mu.Unlock()
+	return nil
+}
+
+// Hopeless marks the errors of packages that no second try makes better as permanent.
+func Hopeless(err error) error {
+	for _, is := range hopeless {
+		if errors.Is(err, is) {
+			return fmt.Errorf("%w: %w", err, roller.ErrPermanent)
+		}
+	}
+	return err
 }
 
 // tryUnpack unpacks the archive here, where the rules are, and throws the files away.
-func (h *Host) tryUnpack(ctx context.Context, digest string) error {
-	content, _, err := h.packages.Open(ctx, digest)
+func (c *Checker) tryUnpack(ctx context.Context, digest string) error {
+	content, _, err := c.packages.Open(ctx, digest)
 	if err != nil {
 		return err
 	}
@@ -63,7 +87,7 @@ func (h *Host) tryUnpack(ctx context.Context, digest string) error {
 	}
 	defer os.RemoveAll(dir)
 	hash := sha256.New()
-	unsafe := packages.Unpack(io.TeeReader(content, hash), filepath.Join(dir, "release"), h.limits)
+	unsafe := packages.Unpack(io.TeeReader(content, hash), filepath.Join(dir, "release"), c.limits)
 	// What the unpacker left unread belongs to the digest too; and of wrong bytes, their contents say nothing.
 	if _, err := io.Copy(hash, content); err != nil {
 		return err

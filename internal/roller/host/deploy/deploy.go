@@ -21,11 +21,7 @@ import (
 	"io"
 	"path"
 	"strings"
-	"sync"
 
-	"golang.org/x/sync/singleflight"
-
-	"railyard/internal/packages"
 	"railyard/internal/roller"
 )
 
@@ -58,16 +54,12 @@ type Packages interface {
 type Host struct {
 	transport Transport
 	packages  Packages
-	limits    packages.Limits
-
-	checks  singleflight.Group
-	mu      sync.Mutex
-	checked map[string]bool // digests of archives that were found safe
+	checker   *Checker
 }
 
 // New returns a host that reaches its machines by t and finds packages in p.
 func New(t Transport, p Packages) *Host {
-	return &Host{transport: t, packages: p, checked: map[string]bool{}}
+	return &Host{transport: t, packages: p, checker: NewChecker(p)}
 }
 
 // Observe reads markers and links of all the machine's apps with one command.
@@ -148,12 +140,12 @@ func (h *Host) doSwitch(ctx context.Context, m roller.Machine, orders []order) e
 
 // fetch brings one archive onto the machine, after it was found safe to unpack.
 func (h *Host) fetch(ctx context.Context, m roller.Machine, need need) error {
-	if err := h.check(ctx, need.digest); err != nil {
+	if err := h.checker.Check(ctx, need.digest); err != nil {
 		return fmt.Errorf("fetch %s: %w", need.app, err)
 	}
 	content, _, err := h.packages.Open(ctx, need.digest)
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", need.app, err)
+		return fmt.Errorf("fetch %s: %w", need.app, Hopeless(err))
 	}
 	defer content.Close()
 	target := path.Join(m.Server.Dir, need.app, "incoming", hexOf(need.digest))

@@ -148,7 +148,7 @@ func TestWhatCannotBeOrderedIsRefusedForGoodBeforeAnyCommand(t *testing.T) {
 func TestTheScriptsTimeEndsBeforeTheCallers(t *testing.T) {
 	for left, want := range map[time.Duration]string{100 * time.Second: "89", 10 * time.Second: "8", 2 * time.Second: "1.00", time.Second: "0.50"} {
 		ctx, cancel := context.WithTimeout(t.Context(), left)
-		if got := seconds(ctx); got != want {
+		if got := seconds(TimeLeft(ctx)); got != want {
 			t.Errorf("of %s the script gets %s s, want %s", left, got, want)
 		}
 		cancel()

@@ -47,7 +47,7 @@ type result struct {
 
 // order has the machine switch, or say what it needs first.
 func (h *Host) order(ctx context.Context, m roller.Machine, orders []order) (result, error) {
-	limit := seconds(ctx)
+	limit := seconds(TimeLeft(ctx))
 	argv := []string{"/bin/sh", "-c", startScript, "railyard", switchScript, m.Server.Dir, rand.Text(), limit, limit}
 	for _, o := range orders {
 		argv = append(argv, o.args()...)
@@ -74,18 +74,24 @@ func (h *Host) order(ctx context.Context, m roller.Machine, orders []order) (res
 	return result{}, fmt.Errorf("%s: the command ended with code %d: %s", step, out.Code, excerpt(out.Stderr+said))
 }
 
-// seconds is how long the script may wait for one thing: a little less than ctx lasts, so that the script still gets to
-// say what it waited for. Whole seconds where that is no loss, since not every `timeout` knows fractions.
-func seconds(ctx context.Context) string {
-	left := withoutDeadline
-	if deadline, ok := ctx.Deadline(); ok {
-		left = time.Until(deadline)
-		left -= max(left/10, min(time.Second, left/2))
+// TimeLeft is how long the machine may wait for one thing: a little less than ctx lasts, so that it still gets to say
+// what it waited for.
+func TimeLeft(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return withoutDeadline
 	}
-	if left >= 5*time.Second {
-		return strconv.Itoa(int(left / time.Second))
+	left := time.Until(deadline)
+	left -= max(left/10, min(time.Second, left/2))
+	return max(left, 10*time.Millisecond)
+}
+
+// seconds writes a duration for a command, in whole seconds where that is no loss, since not every `timeout` knows fractions.
+func seconds(d time.Duration) string {
+	if d >= 5*time.Second {
+		return strconv.Itoa(int(d / time.Second))
 	}
-	return strconv.FormatFloat(max(left.Seconds(), 0.01), 'f', 2, 64)
+	return strconv.FormatFloat(d.Seconds(), 'f', 2, 64)
 }
 
 // lastStep returns the last step that the script began, and what was said since.

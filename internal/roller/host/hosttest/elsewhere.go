@@ -78,8 +78,8 @@ func (m *machine) elsewhere(t *testing.T, revisions ...roller.Revision) *exec.Cm
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // this test binary
-	cmd.Env = append(os.Environ(), elsewhereRole+"=1")
+	cmd := exec.Command(os.Args[0])                                                //nolint:gosec // this test binary
+	cmd.Env = append(os.Environ(), elsewhereRole+"=1", "GORACE=atexit_sleep_ms=0") // a race-checked process would linger
 	cmd.Stdin = bytes.NewReader(text)
 	return cmd
 }

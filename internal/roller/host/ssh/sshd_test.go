@@ -41,7 +41,7 @@ type sshd struct {
 }
 
 // startSSHD starts one; wrap is a command that the server is started by, such as unshare.
-func startSSHD(t *testing.T, wrap ...string) *sshd {
+func startSSHD(t testing.TB, wrap ...string) *sshd {
 	t.Helper()
 	current, err := user.Current()
 	if err != nil {
@@ -74,7 +74,7 @@ func startSSHD(t *testing.T, wrap ...string) *sshd {
 	return s
 }
 
-func (s *sshd) start(t *testing.T, wrap ...string) {
+func (s *sshd) start(t testing.TB, wrap ...string) {
 	t.Helper()
 	binary, err := exec.LookPath("sshd")
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *sshd) start(t *testing.T, wrap ...string) {
 	}
 }
 
-func (s *sshd) stop(t *testing.T) {
+func (s *sshd) stop(t testing.TB) {
 	t.Helper()
 	if err := s.process.Signal(syscall.SIGKILL); err != nil {
 		t.Error(err)
@@ -123,14 +123,14 @@ func (s *sshd) stop(t *testing.T) {
 
 func (s *sshd) path(name string) string { return filepath.Join(s.dir, name) }
 
-func (s *sshd) write(t *testing.T, name, content string) {
+func (s *sshd) write(t testing.TB, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(s.path(name), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func newED25519(t *testing.T) crypto.Signer {
+func newED25519(t testing.TB) crypto.Signer {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -139,7 +139,7 @@ func newED25519(t *testing.T) crypto.Signer {
 	return key
 }
 
-func newECDSA(t *testing.T) crypto.Signer {
+func newECDSA(t testing.TB) crypto.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -149,7 +149,7 @@ func newECDSA(t *testing.T) crypto.Signer {
 }
 
 // newKey writes the private key and returns the public one.
-func (s *sshd) newKey(t *testing.T, name string, key crypto.Signer) ssh.PublicKey {
+func (s *sshd) newKey(t testing.TB, name string, key crypto.Signer) ssh.PublicKey {
 	t.Helper()
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *sshd) newKey(t *testing.T, name string, key crypto.Signer) ssh.PublicKe
 }
 
 // host is a driver that ends with the test.
-func (s *sshd) host(t *testing.T, c Config, p *hosttest.Packages) *Host {
+func (s *sshd) host(t testing.TB, c Config, p *hosttest.Packages) *Host {
 	t.Helper()
 	h, err := New(c, p)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *sshd) host(t *testing.T, c Config, p *hosttest.Packages) *Host {
 }
 
 // extra tells the process of the suite how to reach this sshd.
-func (s *sshd) extra(t *testing.T) string {
+func (s *sshd) extra(t testing.TB) string {
 	t.Helper()
 	c := s.config
 	text, err := json.Marshal([]string{c.User, c.KeyFile, c.KnownHosts, s.address})
