@@ -150,6 +150,14 @@ func (e CommandRollJSONBodyCommand) Valid() bool {
 	}
 }
 
+// Approval who passed the plan; absent until somebody did
+type Approval struct {
+	// Actor Example: person:li.wei
+	Actor  string    `json:"actor"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
 // Build defines model for Build.
 type Build struct {
 	App        string     `json:"app"`
@@ -165,6 +173,8 @@ type Build struct {
 
 // Coach defines model for Coach.
 type Coach struct {
+	// Approval who passed the plan; absent until somebody did
+	Approval  *Approval `json:"approval,omitempty"`
 	Author    string    `json:"author"`
 	Branch    string    `json:"branch"`
 	Builds    []Build   `json:"builds"`
@@ -209,6 +219,11 @@ type Error struct {
 	Error struct {
 		Code    ErrorErrorCode `json:"code"`
 		Message string         `json:"message"`
+
+		// Request id of the request, as in the header Railyard-Request
+		//
+		// Example: 5f0c2b7e91d3a846
+		Request *string `json:"request,omitempty"`
 	} `json:"error"`
 }
 
@@ -229,11 +244,39 @@ type Event struct {
 	Why    string    `json:"why"`
 }
 
+// Finding one indicator's part of a verdict, with the numbers it was made from
+type Finding struct {
+	// Baseline the servers not rolled yet at the same time
+	Baseline *float64 `json:"baseline,omitempty"`
+
+	// Indicator Example: 5xx
+	Indicator string   `json:"indicator"`
+	Limit     *float64 `json:"limit,omitempty"`
+	Outcome   string   `json:"outcome"`
+
+	// P the test's p-value
+	P       *float64 `json:"p,omitempty"`
+	Reason  string   `json:"reason"`
+	Samples *int64   `json:"samples,omitempty"`
+	Server  *string  `json:"server,omitempty"`
+	Value   *float64 `json:"value,omitempty"`
+}
+
 // Package defines model for Package.
 type Package struct {
 	// Digest Example: sha256:9f86…
 	Digest string `json:"digest"`
 	Size   int64  `json:"size"`
+}
+
+// Pause a roll that waits for a person
+type Pause struct {
+	By string `json:"by"`
+
+	// Cause Example: soft_breach
+	Cause  string    `json:"cause"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
 }
 
 // Roll defines model for Roll.
@@ -247,12 +290,9 @@ type Roll struct {
 	Id          string  `json:"id"`
 	Kind        string  `json:"kind"`
 	MinUp       int     `json:"min_up"`
-	Pause       *struct {
-		By     string    `json:"by"`
-		Cause  string    `json:"cause"`
-		Reason string    `json:"reason"`
-		Since  time.Time `json:"since"`
-	} `json:"pause,omitempty"`
+
+	// Pause a roll that waits for a person
+	Pause   *Pause   `json:"pause,omitempty"`
 	Pool    string   `json:"pool"`
 	Reason  string   `json:"reason"`
 	Stage   string   `json:"stage"`
@@ -338,22 +378,12 @@ type Target struct {
 
 // Verdict defines model for Verdict.
 type Verdict struct {
-	At       time.Time `json:"at"`
-	Batch    int       `json:"batch"`
-	Findings []struct {
-		Baseline  *float32 `json:"baseline,omitempty"`
-		Indicator string   `json:"indicator"`
-		Limit     *float32 `json:"limit,omitempty"`
-		Outcome   string   `json:"outcome"`
-		P         *float32 `json:"p,omitempty"`
-		Reason    string   `json:"reason"`
-		Samples   *int64   `json:"samples,omitempty"`
-		Server    *string  `json:"server,omitempty"`
-		Value     *float32 `json:"value,omitempty"`
-	} `json:"findings"`
-	Outcome VerdictOutcome `json:"outcome"`
-	Reason  string         `json:"reason"`
-	Stage   string         `json:"stage"`
+	At       time.Time      `json:"at"`
+	Batch    int            `json:"batch"`
+	Findings []Finding      `json:"findings"`
+	Outcome  VerdictOutcome `json:"outcome"`
+	Reason   string         `json:"reason"`
+	Stage    string         `json:"stage"`
 }
 
 // VerdictOutcome defines model for Verdict.Outcome.
@@ -520,7 +550,7 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
-	// ListCoaches Coaches, newest first
+	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Corresponds with GET /coaches (the `ListCoaches` operationId).
 	ListCoaches(ctx context.Context, params *ListCoachesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -596,12 +626,18 @@ type ClientInterface interface {
 
 	// CommandRollWithBody Brake, resume, retry, skip, revoke, roll back
 	//
+	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
 	CommandRollWithBody(ctx context.Context, roll RollID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CommandRoll Brake, resume, retry, skip, revoke, roll back
+	//
+	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -626,7 +662,7 @@ type ClientInterface interface {
 	ApplyTopologyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
-// ListCoaches Coaches, newest first
+// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Corresponds with GET /coaches (the `ListCoaches` operationId).
 func (c *Client) ListCoaches(ctx context.Context, params *ListCoachesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -822,6 +858,9 @@ func (c *Client) GetRoll(ctx context.Context, roll RollID, reqEditors ...Request
 
 // CommandRollWithBody Brake, resume, retry, skip, revoke, roll back
 //
+// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -838,6 +877,9 @@ func (c *Client) CommandRollWithBody(ctx context.Context, roll RollID, contentTy
 }
 
 // CommandRoll Brake, resume, retry, skip, revoke, roll back
+//
+// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1588,7 +1630,7 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
-	// ListCoachesWithResponse Coaches, newest first
+	// ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1674,12 +1716,18 @@ type ClientWithResponsesInterface interface {
 
 	// CommandRollWithBodyWithResponse Brake, resume, retry, skip, revoke, roll back
 	//
+	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
 	CommandRollWithBodyWithResponse(ctx context.Context, roll RollID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommandRollResponse, error)
 
 	// CommandRollWithResponse Brake, resume, retry, skip, revoke, roll back
+	//
+	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2311,7 +2359,7 @@ func (r ApplyTopologyResponse) ContentType() string {
 	return ""
 }
 
-// ListCoachesWithResponse Coaches, newest first
+// ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -2469,6 +2517,9 @@ func (c *ClientWithResponses) GetRollWithResponse(ctx context.Context, roll Roll
 
 // CommandRollWithBodyWithResponse Brake, resume, retry, skip, revoke, roll back
 //
+// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -2481,6 +2532,9 @@ func (c *ClientWithResponses) CommandRollWithBodyWithResponse(ctx context.Contex
 }
 
 // CommandRollWithResponse Brake, resume, retry, skip, revoke, roll back
+//
+// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
+// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -2960,7 +3014,7 @@ func ParseApplyTopologyResponse(rsp *http.Response) (*ApplyTopologyResponse, err
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
-	// ListCoaches Coaches, newest first
+	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(c *gin.Context, params ListCoachesParams)
 	// GetCoach One Coach with its builds, rolls and stages
@@ -3924,7 +3978,7 @@ func (response ApplyTopologydefaultJSONResponse) VisitApplyTopologyResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
-	// ListCoaches Coaches, newest first
+	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(ctx context.Context, request ListCoachesRequestObject) (ListCoachesResponseObject, error)
 	// GetCoach One Coach with its builds, rolls and stages

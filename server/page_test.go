@@ -1,0 +1,114 @@
+package server_test
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"railyard/internal/access"
+	"railyard/internal/roller"
+	"railyard/internal/rop"
+	"railyard/server"
+)
+
+// tags of assets change with every change of style, which is not what these pages are about.
+var assetTag = regexp.MustCompile(`\?v=[0-9a-f]{8}`)
+
+func TestPages(t *testing.T) {
+	y := newYard(t)
+	y.baking()
+	y.addToken("li.wei", access.Operator, "*", start.AddDate(1, 0, 0))
+	cases := []struct {
+		golden, path string
+		status       int
+	}{
+		{"yard.en.html", "/", 200},
+		{"yard.zh.html", "/?lang=zh", 200},
+		{"coach.en.html", "/coaches/" + coachID, 200},
+		{"coach.zh.html", "/coaches/" + coachID + "?lang=zh", 200},
+		{"login.en.html", "/login?next=/coaches/" + coachID, 200},
+		{"trouble.en.html", "/coaches/none", 404},
+	}
+	for _, c := range cases {
+		t.Run(c.golden, func(t *testing.T) {
+			status, body := y.do("li.wei", "GET", c.path, "", nil)
+			if status != c.status {
+				t.Fatalf("got %d, expected %d", status, c.status)
+			}
+			body = assetTag.ReplaceAllString(body, "")
+			body = regexp.MustCompile(`(Request|请求) [0-9a-f]{16}`).ReplaceAllString(body, "$1 …")
+			golden(t, "pages/"+c.golden, body)
+		})
+	}
+}
+
+func TestWhatPeopleWroteIsShownAndNotObeyed(t *testing.T) {
+	y := newYard(t)
+	y.baking()
+	evil := `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`
+	y.save(coachID, func(c *rop.Coach) { c.Subject, c.Reason, c.Author = evil, evil, evil })
+	y.show(func(l *server.SiteLook) {
+		l.Problem = evil
+		l.Hosts["hotel-api-1"] = roller.HostState{Running: map[string]string{"hotel-api": evil}}
+	})
+	for _, path := range []string{"/", "/coaches/" + coachID} {
+		_, body := y.do("viewer", "GET", path, "", nil)
+		if strings.Contains(body, "<script>alert") || strings.Contains(body, "<img src=x") {
+			t.Errorf("%s obeys what was pushed", path)
+		}
+		if !strings.Contains(body, "&lt;script&gt;alert(1)") {
+			t.Errorf("%s does not show what was pushed", path)
+		}
+	}
+}
+
+func TestEveryAnswerClosesWhatBrowsersAllow(t *testing.T) {
+	y := newYard(t)
+	for _, path := range []string{"/", "/login", "/assets/page.js", "/api/v1/sites", "/healthz", "/none"} {
+		answer := y.send("viewer", "GET", path, "", nil)
+		answer.Body.Close()
+		csp := answer.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none';") || strings.Contains(csp, "unsafe") || strings.Contains(csp, "http") {
+			t.Errorf("%s: Content-Security-Policy is %q", path, csp)
+		}
+		if answer.Header.Get("X-Content-Type-Options") != "nosniff" || answer.Header.Get("Railyard-Request") == "" {
+			t.Errorf("%s: headers are missing: %v", path, answer.Header)
+		}
+	}
+}
+
+func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
+	y := newYard(t)
+	y.baking()
+	inline := regexp.MustCompile(`<script(?:[^>]*[^>])?>[^<]|<style|\sstyle=|\son[a-z]+=|(?:src|href)="(?:https?:)?//`)
+	for _, path := range []string{"/", "/coaches/" + coachID, "/login"} {
+		_, body := y.do("viewer", "GET", path, "", nil)
+		body = strings.ReplaceAll(body, `href="http://jenkins.example/`, "") // a link to the build, followed only when clicked
+		if found := inline.FindString(body); found != "" {
+			t.Errorf("%s has %q", path, found)
+		}
+	}
+}
+
+func TestALinkFromAnotherSiteFindsItsWayThroughTheStrictCookie(t *testing.T) {
+	y := newYard(t)
+	ask := func(site string) *http.Response {
+		request, _ := http.NewRequestWithContext(t.Context(), "GET", y.web.URL+"/coaches/"+coachID, nil)
+		request.Header.Set("Sec-Fetch-Site", site)
+		request.Header.Set("Sec-Fetch-Mode", "navigate")
+		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		answer, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
+	}
+	if answer := ask("cross-site"); answer.StatusCode != 200 || answer.Header.Get("Refresh") != "0" {
+		t.Errorf("from another site: got %d, Refresh %q; expected a reload of our own", answer.StatusCode, answer.Header.Get("Refresh"))
+	}
+	if answer := ask("same-origin"); answer.StatusCode != 303 || answer.Header.Get("Location") != "/login?next=%2Fcoaches%2F"+coachID {
+		t.Errorf("after the reload: got %d to %q, expected the login", answer.StatusCode, answer.Header.Get("Location"))
+	}
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"railyard/internal/event"
+	"railyard/internal/roller"
+	"railyard/internal/rop"
+	"railyard/internal/store"
+	"railyard/pipeline"
+)
+
+// Store is all the service reads and keeps in SQL. internal/store implements it. Its errors satisfy pipeline.ErrNotFound,
+// pipeline.ErrConflict, store.ErrDuplicate, store.ErrFinished and store.ErrTooLong by errors.Is; any other means that the
+// database could not do it.
+type Store interface {
+	deliveries
+	orders
+	views
+	eventLog
+	tokens
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+}
+
+// deliveries keeps accepted webhooks. A known provider and key changes nothing.
+type deliveries interface {
+	SaveDelivery(ctx context.Context, d pipeline.Delivery, events ...event.Event) (id int64, duplicate bool, err error)
+}
+
+// orders keeps what people and builds say, with the events that tell of it, until a worker reads it.
+type orders interface {
+	BeginBuild(ctx context.Context, deployment, buildKey string, b pipeline.Begun, at time.Time, events ...event.Event) error
+	PublishPackage(ctx context.Context, p pipeline.Package, events ...event.Event) error
+	AddApproval(ctx context.Context, coach string, a rop.Approval, events ...event.Event) error
+	AddCoachCommand(ctx context.Context, c pipeline.Command, events ...event.Event) (id int64, err error)
+	AddRollCommand(ctx context.Context, c roller.Command, events ...event.Event) (id int64, err error)
+}
+
+// views reads what is shown.
+type views interface {
+	Coach(ctx context.Context, id string) (rop.Coach, error)
+	Coaches(ctx context.Context, f store.CoachFilter, limit int) ([]rop.Coach, error)
+	CoachOfDeployment(ctx context.Context, deployment string) (rop.Coach, error)
+	Roll(ctx context.Context, id string) (roller.Roll, error)
+	Rolls(ctx context.Context, f store.RollFilter, limit int) ([]roller.Roll, error)
+	RollsOfCoach(ctx context.Context, coach string) ([]roller.Roll, error)
+	SiteStates(ctx context.Context) ([]store.SiteState, error)
+	CurrentTopology(ctx context.Context) (store.Topology, error)
+}
+
+// eventLog is the log that pages and long polls follow.
+type eventLog interface {
+	Events(ctx context.Context, f store.EventFilter) ([]event.Event, error)
+	// Changed returns a channel that is closed at the next commit of this process.
+	Changed() <-chan struct{}
+}
+
+// tokens finds access tokens by their SHA-256, revoked and expired ones too.
+type tokens interface {
+	TokenByHash(ctx context.Context, hash string) (store.Token, error)
+}
+
+// Packages keeps the bytes of packages; internal/packages implements it. errors.Is: packages.ErrTooLarge.
+type Packages interface {
+	Put(ctx context.Context, r io.Reader, maxBytes int64) (digest string, size int64, err error)
+}
+
+// readPatience bounds a read that no request waits for; those have bounds of their own, see patience.
+const readPatience = 5 * time.Second
