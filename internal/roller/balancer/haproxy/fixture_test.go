@@ -69,7 +69,7 @@ func (r *real) config(members []string, extra string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global\n  stats socket %s/api.sock mode 600 level admin\n  stats socket %s/user.sock mode 600 level user\n  stats socket %s level admin\n", r.dir, r.dir, r.tcp)
 	b.WriteString("defaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  timeout server 30s\n  retries 0\n")
-	fmt.Fprintf(&b, "frontend web\n  bind unix@%s/web.sock\n  default_backend PROD_hotel\n", r.dir)
+	fmt.Fprintf(&b, "frontend PROD_hotel\n  bind unix@%s/web.sock\n  default_backend PROD_hotel\n", r.dir)
 	b.WriteString("backend PROD_hotel\n  balance roundrobin\n  option httpchk GET /healthz\n  default-server inter 50ms fall 2 rise 2 weight 100\n")
 	for _, name := range members {
 		fmt.Fprintf(&b, "  server %s %s check\n", name, r.servers[name].Listener.Addr())
@@ -197,7 +197,7 @@ func (r *real) fixture(t *testing.T, address string) balancertest.Fixture {
 			return err
 		},
 		Maintained: func(member string) (bool, error) {
-			said, err := r.say(context.Background(), "show stat PROD_hotel 4 -1")
+			said, err := r.say(context.Background(), "show stat -1 4 -1")
 			for line := range strings.Lines(said) {
 				if strings.HasPrefix(line, "PROD_hotel,"+member+",") {
 					return strings.Contains(line, ",MAINT,"), err

@@ -5,7 +5,7 @@
 // people: this package reads them and never sets them, since `state ready` would clear somebody's maintenance.
 //
 //	show servers state B  → weight, operational state, administrative state (Foreign)
-//	show stat B 4 -1      → sessions, and HAProxy's own word for the status
+//	show stat N 4 -1      → sessions, and HAProxy's own word for the status
 //
 // A member's sessions are scur + qcur: requests it is answering and requests waiting in its own queue, which will still
 // be sent to it. In HTTP mode an idle keep-alive connection is in neither, so that a quiet server drains at once; in TCP
@@ -22,6 +22,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"railyard/internal/fleet"
@@ -41,6 +42,9 @@ var names = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
 type Balancer struct {
 	socket  socket
 	backend string
+	// id is the backend's number, under which `show stat` finds it also when a frontend has the same name. 0 = not learnt;
+	// a reload may change it.
+	id atomic.Int64
 }
 
 // New returns the balancer of a site. It does not connect.
@@ -65,15 +69,10 @@ func (b *Balancer) Observe(ctx context.Context) (map[string]roller.Member, error
 }
 
 func (b *Balancer) observe(ctx context.Context) (map[string]roller.Member, error) {
-	answer, err := b.socket.ask(ctx, "show servers state "+b.backend+";show stat "+b.backend+" 4 -1")
-	if err != nil {
-		return nil, err
+	states, stats, err := b.read(ctx)
+	if err == nil && b.learn(states) {
+		states, stats, err = b.read(ctx) // the number was another backend's
 	}
-	states, rest, err := parseStates(answer, b.backend)
-	if err != nil {
-		return nil, err
-	}
-	stats, err := parseStats(rest, b.backend)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +91,33 @@ func (b *Balancer) observe(ctx context.Context) (map[string]roller.Member, error
 		}
 	}
 	return members, nil
+}
+
+// read asks for both tables in one question.
+func (b *Balancer) read(ctx context.Context) (map[string]state, map[string]stat, error) {
+	id := b.id.Load()
+	if id == 0 {
+		id = -1 // every backend: answered in full, read in part
+	}
+	answer, err := b.socket.ask(ctx, fmt.Sprintf("show servers state %s;show stat %d 4 -1", b.backend, id))
+	if err != nil {
+		return nil, nil, err
+	}
+	states, rest, err := parseStates(answer, b.backend)
+	if err != nil {
+		return nil, nil, err
+	}
+	stats, err := parseStats(rest, b.backend)
+	return states, stats, err
+}
+
+// learn keeps the backend's number and reports whether another one was believed before.
+func (b *Balancer) learn(states map[string]state) (wrong bool) {
+	for _, s := range states {
+		before := b.id.Swap(int64(s.backend))
+		return before != 0 && before != int64(s.backend)
+	}
+	return false
 }
 
 // SetWeight orders the weight and reads it back. It returns an error that names backend, member and the fix when the

@@ -13,6 +13,7 @@ const stateFormat = "1\n# be_id "
 
 // state is a server's line in `show servers state`.
 type state struct {
+	backend     int // the number of its backend
 	weight      int // 0–256, as set at runtime
 	configured  int // 0–256, from the configuration
 	operational int // 0 stopped, 1 starting (slowstart), 2 running, 3 stopping (answers 404 to checks)
@@ -61,6 +62,7 @@ func parseStates(answer, backend string) (map[string]state, string, error) {
 			continue
 		}
 		s := state{
+			backend:     row.number("be_id"),
 			weight:      row.number("srv_uweight"),
 			configured:  row.number("srv_iweight"),
 			operational: row.number("srv_op_state"),
