@@ -123,7 +123,8 @@ type Store interface {
 	// PutOffDelivery records an error and the time of the next try.
 	PutOffDelivery(ctx context.Context, id int64, note string, retryAt time.Time) error
 
-	// ClaimCoaches takes every unfinished Coach that nobody holds at now (or that owner holds), until now+ttl.
+	// ClaimCoaches takes every unfinished Coach that nobody holds at now, until now+ttl, raising its
+	// fencing number.
 	ClaimCoaches(ctx context.Context, owner string, now time.Time, ttl time.Duration) ([]Claim, error)
 	RenewCoach(ctx context.Context, c Claim, now time.Time, ttl time.Duration) error
 	ReleaseCoach(ctx context.Context, c Claim) error
