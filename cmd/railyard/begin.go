@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -42,9 +41,9 @@ In a Jenkins build the job, number and address come from JOB_NAME, BUILD_NUMBER 
 			})
 			switch {
 			case refusedAs(err, api.Conflict):
-				return exit{exitDuplicate, fmt.Errorf("deployment %s: %w", deployment, err)}
+				return exit{exitDuplicate, about("deployment", deployment, err)}
 			case err != nil:
-				return fmt.Errorf("deployment %s: %w", deployment, err)
+				return about("deployment", deployment, err)
 			}
 			cmd.Printf("%s #%d builds %s of Coach %s (%s)\n", build.Job, build.Number, clean(d.App), clean(d.Coach), clean(d.State))
 			return nil

@@ -10,10 +10,11 @@ import (
 )
 
 // changes tells, line by line, what has become of a Coach since it was last seen; before is nil the first time. What a roll
-// or a server says comes first, and the Coach's own line last, because it follows from them.
+// or a server says comes first, and the Coach's own line last, because it follows from them. Its end is not told: the
+// verdict is.
 func changes(before *api.Coach, now api.Coach) (lines []string) {
 	if before == nil {
-		lines = append(lines, fmt.Sprintf("Coach %s: %s of %s at %.8s by %s%s", now.Id, now.Repository, now.Branch, now.Commit, now.Author, titled(now)))
+		lines = append(lines, fmt.Sprintf("Coach %s: %s, %s at %.8s by %s%s", now.Id, now.Repository, now.Branch, now.Commit, now.Author, titled(now)))
 		before = &api.Coach{}
 	}
 	for _, b := range now.Builds {
@@ -31,6 +32,9 @@ func changes(before *api.Coach, now api.Coach) (lines []string) {
 		lines = append(lines, rollChanges(old, r)...)
 	}
 	moved := place(*before) != place(now)
+	if now.Ended {
+		return lines
+	}
 	if moved || before.Reason != now.Reason && len(lines) == 0 {
 		lines = append(lines, strings.TrimSuffix(place(now)+": "+now.Reason, ": "))
 	}

@@ -132,6 +132,14 @@ func passing(err error) bool {
 	return errors.Is(err, errAway)
 }
 
+// about puts the object before an error that does not name it.
+func about(what, id string, err error) error {
+	if err == nil || strings.Contains(err.Error(), id) {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", what, id, err)
+}
+
 // refusedAs reports whether the service refused with this code.
 func refusedAs(err error, code api.ErrorErrorCode) bool {
 	var r refusal

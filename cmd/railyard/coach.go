@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -80,7 +81,7 @@ func newCoachShow(service *link) *cobra.Command {
 			}
 			c, err := decoded[api.Coach](client.GetCoach(cmd.Context(), args[0], &api.GetCoachParams{}))
 			if err != nil {
-				return fmt.Errorf("coach %s: %w", args[0], err)
+				return about("Coach", args[0], err)
 			}
 			return out.print(cmd.OutOrStdout(), c, func(t *rows) { coachPage(t, c) })
 		},
@@ -92,7 +93,11 @@ func newCoachShow(service *link) *cobra.Command {
 func coachPage(t *rows, c api.Coach) {
 	t.add("coach", c.Id)
 	t.add("state", place(c))
-	t.add("reason", c.Reason)
+	why := strings.Split(c.Reason, "\n") // a mistake in a plan brings its line and carets along
+	t.add("reason", why[0])
+	for _, more := range why[1:] {
+		t.add(" ", more)
+	}
 	t.add("verdict", or(c.Verdict))
 	t.add("commit", fmt.Sprintf("%s of %s, %s", c.Commit, c.Repository, c.Branch))
 	t.add("subject", or(c.Subject))
@@ -142,9 +147,9 @@ func newCoachOrder(service *link, verb, short, long string, order func(*cobra.Co
 				return err
 			}
 			if err := order(cmd, client, args[0], reason); err != nil {
-				return fmt.Errorf("coach %s: %w", args[0], err)
+				return about("Coach", args[0], err)
 			}
-			cmd.Printf("coach %s %s\n", args[0], answer)
+			cmd.Printf("Coach %s %s\n", args[0], answer)
 			return nil
 		},
 	}

@@ -57,10 +57,15 @@ func (f *format) print(w io.Writer, value any, fill func(t *rows)) error {
 // rows is a table being written.
 type rows struct{ w *tabwriter.Writer }
 
+// add writes a row. Of a text of several lines only the first one is shown.
 func (t *rows) add(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, c := range cells {
-		if texts[i] = clean(fmt.Sprint(c)); texts[i] == "" {
+		text, _, more := strings.Cut(fmt.Sprint(c), "\n")
+		if more {
+			text += " …"
+		}
+		if texts[i] = clean(text); texts[i] == "" {
 			texts[i] = "-"
 		}
 	}

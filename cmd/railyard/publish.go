@@ -46,7 +46,7 @@ same deployment are refused. While the service is away it is tried again.`,
 			}
 			pkg, err := patiently(ctx, tell, func() (api.Package, error) { return upload(ctx, client, deployment, args[0]) })
 			if err != nil {
-				return fmt.Errorf("%s for deployment %s: %w", args[0], deployment, err)
+				return about(args[0]+" for deployment", deployment, err)
 			}
 			if out == jsonText {
 				return out.print(cmd.OutOrStdout(), pkg, nil)
@@ -72,7 +72,7 @@ func builds(ctx context.Context, client *api.Client, p patience, deployment, app
 		return decoded[api.Deployment](client.GetDeployment(ctx, deployment))
 	})
 	if err != nil {
-		return fmt.Errorf("deployment %s: %w", deployment, err)
+		return about("deployment", deployment, err)
 	}
 	if d.App != app {
 		return fmt.Errorf("deployment %s is of %s, not of %s; nothing was published: correct --app or --deployment", deployment, d.App, app)

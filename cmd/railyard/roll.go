@@ -89,7 +89,7 @@ func newRollOrder(service *link, order api.CommandRollJSONBodyCommand, short, lo
 				body.Server = &args[1]
 			}
 			if err := done(client.CommandRoll(cmd.Context(), r.Id, body)); err != nil {
-				return fmt.Errorf("roll %s: %w", r.Id, err)
+				return about("roll", r.Id, err)
 			}
 			cmd.Printf("roll %s: %s is ordered; follow it with railyard events --follow --object roll/%s\n", r.Id, order, r.Id)
 			return nil
@@ -104,7 +104,7 @@ func findRoll(ctx context.Context, client *api.Client, id string) (api.Roll, err
 	r, err := decoded[api.Roll](client.GetRoll(ctx, id))
 	if !refusedAs(err, api.NotFound) {
 		if err != nil {
-			err = fmt.Errorf("roll %s: %w", id, err)
+			err = about("roll", id, err)
 		}
 		return r, err
 	}
@@ -113,7 +113,7 @@ func findRoll(ctx context.Context, client *api.Client, id string) (api.Roll, err
 		return r, fmt.Errorf("there is no roll and no Coach %q; see railyard coach list", id)
 	}
 	if err != nil {
-		return r, fmt.Errorf("coach %s: %w", id, err)
+		return r, about("Coach", id, err)
 	}
 	var running, ids []string
 	for _, roll := range c.Rolls {
@@ -127,11 +127,11 @@ func findRoll(ctx context.Context, client *api.Client, id string) (api.Roll, err
 	case len(running) == 1:
 		return r, nil
 	case len(running) > 1:
-		return r, fmt.Errorf("coach %s has %d running rolls; name one of %s", id, len(running), strings.Join(running, ", "))
+		return r, fmt.Errorf("Coach %s has %d running rolls; name one of %s", id, len(running), strings.Join(running, ", "))
 	case len(ids) > 0:
-		return r, fmt.Errorf("coach %s has no running roll; it had %s", id, strings.Join(ids, ", "))
+		return r, fmt.Errorf("Coach %s has no running roll; it had %s", id, strings.Join(ids, ", "))
 	}
-	return r, fmt.Errorf("coach %s has no roll yet: it is %s", id, place(c))
+	return r, fmt.Errorf("Coach %s has no roll yet: it is %s", id, place(c))
 }
 
 func rollPage(t *rows, r api.Roll) {

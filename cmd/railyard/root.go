@@ -21,7 +21,7 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpTemplate(helpTemplate)
 	root.AddCommand(
-		newCheck(), newVersion(),
+		newServe(), newDemo(), newCheck(), newVersion(),
 		newBegin(), newPublish(), newWait(),
 		newCoach(), newRoll(), newSites(), newEvents(), newTopology(),
 		newToken(), newHook(),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ outlives restarts of the service. Ending this command never ends or changes the 
 				ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
 				defer cancel()
 			}
-			f := &follower{client: client, say: func(line string) { cmd.Println(time.Now().Format("15:04:05") + "  " + clean(line)) }}
+			f := &follower{client: client, say: func(text string) { sayAt(cmd.OutOrStdout(), time.Now(), text) }}
 			if coach == "" {
 				if coach, err = f.coachOf(ctx, deployment); err != nil {
 					return f.ended(ctx, "deployment "+deployment, timeout, err)
@@ -145,7 +146,19 @@ func (f *follower) ended(ctx context.Context, what string, timeout time.Duration
 		f.say(fmt.Sprintf("no longer following %s, which goes on; %s", what, where))
 		return exit{code: exitInterrupted}
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	kind, id, _ := strings.Cut(what, " ")
+	return about(kind, id, err)
+}
+
+// sayAt prints a text with the time of day. A mistake in a file brings its line and carets along, which stand below it.
+func sayAt(w io.Writer, at time.Time, text string) {
+	for i, line := range strings.Split(text, "\n") {
+		mark := at.Format("15:04:05")
+		if i > 0 {
+			mark = strings.Repeat(" ", len(mark))
+		}
+		fmt.Fprintf(w, "%s  %s\n", mark, clean(line))
+	}
 }
 
 // verdict says how it ended, in one line, and exits accordingly.
@@ -155,7 +168,7 @@ func (f *follower) verdict() error {
 	if c.Reason != "" && !strings.Contains(why, c.Reason) {
 		why += "; " + c.Reason
 	}
-	f.say(fmt.Sprintf("%s %s: %s%s", c.Id, strings.ToUpper(words(c.State)), firstOf(why, "no reason was given"), took(c)))
+	f.say(fmt.Sprintf("%s %s%s: %s", c.Id, strings.ToUpper(words(c.State)), took(c), firstOf(why, "no reason was given")))
 	switch rop.State(c.State) {
 	case rop.Released:
 		return nil
