@@ -17,7 +17,7 @@ func (t *tx) insertCoach(ctx context.Context, c rop.Coach) error {
 	if err != nil {
 		return err
 	}
-	err = t.InsertCoach(ctx, db.InsertCoachParams{ID: c.ID, Project: c.Project, Series: int32(c.Series), Candidate: int32(c.Candidate),
+	err = t.InsertCoach(ctx, db.InsertCoachParams{ID: c.ID, Project: c.Project, Series: int64(c.Series), Candidate: int64(c.Candidate),
 		Sbu: c.SBU, Repository: c.Repository, Branch: c.Branch, CommitID: c.Commit, State: string(c.State), Environment: c.Environment,
 		Created: micros(c.Created), Terminal: c.State.Terminal(), Closed: c.Closed, Body: body})
 	if err != nil && t.engine.unique(err) {
@@ -46,7 +46,7 @@ func (t *tx) insertBuilds(ctx context.Context, c rop.Coach) error {
 		if known[b.Deployment] {
 			continue
 		}
-		if err := t.InsertBuild(ctx, db.InsertBuildParams{Deployment: b.Deployment, Coach: c.ID, App: b.App, Attempt: int32(b.Attempt)}); err != nil {
+		if err := t.InsertBuild(ctx, db.InsertBuildParams{Deployment: b.Deployment, Coach: c.ID, App: b.App, Attempt: int64(b.Attempt)}); err != nil {
 			return fmt.Errorf("build %s: %w", b.Deployment, err)
 		}
 	}
@@ -117,11 +117,12 @@ func list[T any](ctx context.Context, from db.DBTX, query string, args ...any) (
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	var bodies []string
 	for rows.Next() {
 		var body string
 		if err := rows.Scan(&body); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		bodies = append(bodies, body)
 	}

@@ -53,12 +53,15 @@ func decodeAll[T any](bodies []string) ([]T, error) {
 // clean makes a text from outside fit for a text column: MySQL refuses bytes that are not UTF-8.
 func clean(text string) string { return strings.ToValidUTF8(text, string(utf8.RuneError)) }
 
-// fits checks texts from outside (name, value, name, value …) against the width of their columns, because SQLite would
-// take any length and MySQL's message does not say which value it was.
-func fits(width int, pairs ...string) error {
-	for i := 0; i < len(pairs); i += 2 {
-		if n := utf8.RuneCountInString(pairs[i+1]); n > width {
-			return fmt.Errorf("%s has %d characters, at most %d can be kept: %w", pairs[i], n, width, ErrTooLong)
+// given is a text from outside with its name for people: {"the branch", "release/1.4"}.
+type given struct{ name, text string }
+
+// fits checks texts from outside against the width of their columns, because SQLite would take any length and MySQL's
+// message does not say which value it was.
+func fits(width int, texts ...given) error {
+	for _, g := range texts {
+		if n := utf8.RuneCountInString(g.text); n > width {
+			return fmt.Errorf("%s has %d characters, at most %d can be kept: %w", g.name, n, width, ErrTooLong)
 		}
 	}
 	return nil

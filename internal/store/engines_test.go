@@ -260,6 +260,7 @@ func killConnections(t *testing.T, dsn string) {
 	admin := mariadbtest.Start(t).Admin()
 	rows, err := admin.Query("SELECT id FROM information_schema.processlist WHERE db = ?", dsn[strings.LastIndexByte(dsn, '/')+1:])
 	ok(t, err)
+	defer rows.Close()
 	var ids []int64
 	for rows.Next() {
 		var id int64

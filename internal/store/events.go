@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,12 +86,13 @@ func (s *Store) Events(ctx context.Context, f EventFilter) ([]event.Event, error
 	if err != nil {
 		return nil, fmt.Errorf("read events after %d: %w", f.After, err)
 	}
+	defer rows.Close()
 	events := []event.Event{}
 	for rows.Next() {
 		var e event.Event
 		var at int64
 		if err := rows.Scan(&e.ID, &at, &e.Actor, &e.Object, &e.What, &e.Why, &e.From, &e.To, &e.Server, &e.Coach); err != nil {
-			return nil, errors.Join(fmt.Errorf("read events after %d: %w", f.After, err), rows.Close())
+			return nil, fmt.Errorf("read events after %d: %w", f.After, err)
 		}
 		e.At = moment(at)
 		events = append(events, e)

@@ -51,7 +51,7 @@ func found(err error) error {
 // such a deployment.
 func (s *Store) BeginBuild(ctx context.Context, deployment, buildKey string, b pipeline.Begun, at time.Time, events ...event.Event) error {
 	what := fmt.Sprintf("begin build %s of %s", buildKey, deployment)
-	if err := fits(255, "the build's name", buildKey); err != nil {
+	if err := fits(255, given{"the build's name", buildKey}); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return s.write(ctx, fact, what, func(t *tx) error {
@@ -126,7 +126,7 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 		for _, r := range rolls {
 			facts.Rolls[r.ID] = rollFact(r)
 		}
-		newest, err := q.NewestCandidate(ctx, db.NewestCandidateParams{Project: c.Project, Series: int32(c.Series)})
+		newest, err := q.NewestCandidate(ctx, db.NewestCandidateParams{Project: c.Project, Series: int64(c.Series)})
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

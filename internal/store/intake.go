@@ -17,15 +17,16 @@ import (
 // each, their keys told apart by the caller. errors.Is: ErrTooLong.
 func (s *Store) SaveDelivery(ctx context.Context, d pipeline.Delivery, events ...event.Event) (id int64, duplicate bool, err error) {
 	what := fmt.Sprintf("save delivery %s/%s", d.Provider, d.Key)
-	if err := errors.Join(fits(64, "the provider", d.Provider, "the commit", d.After), fits(255, "the delivery id", d.Key,
-		"the repository", d.Repository, "the branch", d.Branch, "the pusher", d.Pusher)); err != nil {
+	if err := errors.Join(
+		fits(64, given{"the provider", d.Provider}, given{"the commit", d.After}),
+		fits(255, given{"the delivery id", d.Key}, given{"the repository", d.Repository}, given{"the branch", d.Branch}, given{"the pusher", d.Pusher})); err != nil {
 		return 0, false, fmt.Errorf("%s: %w", what, err)
 	}
 	d.Provider, d.Key = clean(d.Provider), clean(d.Key)
 	err = s.write(ctx, fact, what, func(t *tx) error {
 		var err error
 		id, err = t.InsertDelivery(ctx, db.InsertDeliveryParams{Provider: d.Provider, DeliveryKey: d.Key, Repository: clean(d.Repository),
-			Branch: clean(d.Branch), AfterCommit: clean(d.After), Pusher: clean(d.Pusher), At: micros(d.At), Tries: int32(d.Tries),
+			Branch: clean(d.Branch), AfterCommit: clean(d.After), Pusher: clean(d.Pusher), At: micros(d.At), Tries: int64(d.Tries),
 			RetryAt: micros(d.RetryAt), Note: clean(d.Note)})
 		if duplicate = err != nil && t.engine.unique(err); duplicate {
 			id, err = t.DeliveryID(ctx, db.DeliveryIDParams{Provider: d.Provider, DeliveryKey: d.Key})

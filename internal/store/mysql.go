@@ -76,16 +76,17 @@ func (t mysqlTarget) open(ctx context.Context) (engine, error) {
 // sessionSetup returns what every connection begins with, after asking the server what it knows.
 func sessionSetup(ctx context.Context, c driver.Connector) ([]string, error) {
 	pool := sql.OpenDB(c)
-	defer pool.Close() //nolint:errcheck // one query was read; nothing is lost
+	defer pool.Close()
 	variables := map[string]string{}
 	rows, err := pool.QueryContext(ctx, "SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'idle_transaction_timeout')")
 	if err != nil {
 		return nil, err
 	}
+	defer rows.Close()
 	for rows.Next() {
 		var name, value string
 		if err := rows.Scan(&name, &value); err != nil {
-			return nil, errors.Join(err, rows.Close())
+			return nil, err
 		}
 		variables[name] = value
 	}

@@ -65,7 +65,7 @@ func (t *tx) putTargets(ctx context.Context, roll string, targets []roller.Targe
 		if err != nil {
 			return err
 		}
-		n, err := t.UpdateTarget(ctx, db.UpdateTargetParams{Batch: int32(targets[0].Batch), Body: body, Roll: roll, Server: targets[0].Server})
+		n, err := t.UpdateTarget(ctx, db.UpdateTargetParams{Batch: int64(targets[0].Batch), Body: body, Roll: roll, Server: targets[0].Server})
 		if err != nil || n == 1 {
 			return err
 		}

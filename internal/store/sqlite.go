@@ -171,7 +171,7 @@ func (e *sqliteEngine) prepared(ctx context.Context, query string) (*sql.Stmt, e
 }
 
 func (e *sqliteEngine) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	stmt, err := e.prepared(ctx, query)
+	stmt, err := e.prepared(ctx, query) //nolint:sqlclosecheck // the cache keeps it
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (t *sqliteTx) ExecContext(ctx context.Context, query string, args ...any) (
 }
 
 func (t *sqliteTx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := t.engine.prepared(ctx, query)
+	stmt, err := t.engine.prepared(ctx, query) //nolint:sqlclosecheck // the cache keeps it
 	if err != nil {
 		return nil, err
 	}
@@ -203,8 +203,8 @@ func (t *sqliteTx) QueryContext(ctx context.Context, query string, args ...any) 
 }
 
 func (t *sqliteTx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, err := t.engine.prepared(ctx, query)
-	if stmt == nil || err != nil { // a Row carries the error only from its own query
+	stmt, err := t.engine.prepared(ctx, query) //nolint:sqlclosecheck // the cache keeps it
+	if stmt == nil || err != nil {             // a Row carries the error only from its own query
 		return t.engine.conn.QueryRowContext(ctx, query, args...)
 	}
 	return stmt.QueryRowContext(ctx, args...)

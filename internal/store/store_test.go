@@ -189,6 +189,7 @@ func dump(t testing.TB, s *store.Store, table string) string {
 	t.Helper()
 	rows, err := s.Reader().QueryContext(context.Background(), "SELECT * FROM "+table)
 	ok(t, err)
+	defer rows.Close()
 	columns := must[[]string](t)(rows.Columns())
 	text := table + "\n"
 	for rows.Next() {

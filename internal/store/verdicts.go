@@ -20,7 +20,7 @@ func (s *Store) SaveVerdict(ctx context.Context, roll string, v verdict.Verdict)
 		return fmt.Errorf("save verdict on roll %s: %w", roll, err)
 	}
 	return s.write(ctx, progress, "save verdict on roll "+roll, func(t *tx) error {
-		err := t.InsertVerdict(ctx, db.InsertVerdictParams{Roll: roll, Stage: v.Stage, Batch: int32(v.Batch), At: micros(v.At),
+		err := t.InsertVerdict(ctx, db.InsertVerdictParams{Roll: roll, Stage: v.Stage, Batch: int64(v.Batch), At: micros(v.At),
 			Outcome: string(v.Outcome), Body: body})
 		if err != nil {
 			return err

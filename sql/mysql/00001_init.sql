@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
   after_commit VARCHAR(64) NOT NULL,
   pusher VARCHAR(255) NOT NULL,
   at BIGINT NOT NULL,
-  tries INT NOT NULL,
+  tries BIGINT NOT NULL,
   retry_at BIGINT NOT NULL,
   note LONGTEXT NOT NULL,
   done BOOLEAN NOT NULL,
@@ -49,8 +49,8 @@ CREATE TABLE IF NOT EXISTS tips (
 CREATE TABLE IF NOT EXISTS coaches (
   id VARCHAR(255) NOT NULL,
   project VARCHAR(200) NOT NULL,
-  series INT NOT NULL,
-  candidate INT NOT NULL,
+  series BIGINT NOT NULL,
+  candidate BIGINT NOT NULL,
   sbu VARCHAR(200) NOT NULL,
   repository VARCHAR(255) NOT NULL,
   branch VARCHAR(255) NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE IF NOT EXISTS builds (
   deployment VARCHAR(255) NOT NULL,
   coach VARCHAR(255) NOT NULL,
   app VARCHAR(200) NOT NULL,
-  attempt INT NOT NULL,
+  attempt BIGINT NOT NULL,
   PRIMARY KEY (deployment),
   KEY builds_coach (coach)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -153,7 +153,7 @@ CREATE TABLE IF NOT EXISTS rolls (
 CREATE TABLE IF NOT EXISTS roll_targets (
   roll VARCHAR(255) NOT NULL,
   server VARCHAR(255) NOT NULL,
-  batch INT NOT NULL,
+  batch BIGINT NOT NULL,
   body LONGTEXT NOT NULL,
   PRIMARY KEY (roll, server)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
@@ -228,7 +228,7 @@ CREATE TABLE IF NOT EXISTS verdicts (
   id BIGINT NOT NULL AUTO_INCREMENT,
   roll VARCHAR(255) NOT NULL,
   stage VARCHAR(32) NOT NULL,
-  batch INT NOT NULL,
+  batch BIGINT NOT NULL,
   at BIGINT NOT NULL,
   outcome VARCHAR(32) NOT NULL,
   body LONGTEXT NOT NULL,

@@ -24,7 +24,7 @@ CREATE TABLE deliveries (
   after_commit VARCHAR(64) NOT NULL,
   pusher VARCHAR(255) NOT NULL,
   at BIGINT NOT NULL,
-  tries INT NOT NULL,
+  tries BIGINT NOT NULL,
   retry_at BIGINT NOT NULL,
   note LONGTEXT NOT NULL,
   done BOOLEAN NOT NULL,
@@ -45,8 +45,8 @@ CREATE TABLE tips (
 CREATE TABLE coaches (
   id VARCHAR(255) NOT NULL,
   project VARCHAR(200) NOT NULL,
-  series INT NOT NULL,
-  candidate INT NOT NULL,
+  series BIGINT NOT NULL,
+  candidate BIGINT NOT NULL,
   sbu VARCHAR(200) NOT NULL,
   repository VARCHAR(255) NOT NULL,
   branch VARCHAR(255) NOT NULL,
@@ -73,7 +73,7 @@ CREATE TABLE builds (
   deployment VARCHAR(255) NOT NULL,
   coach VARCHAR(255) NOT NULL,
   app VARCHAR(200) NOT NULL,
-  attempt INT NOT NULL,
+  attempt BIGINT NOT NULL,
   PRIMARY KEY (deployment)
 );
 CREATE INDEX builds_coach ON builds (coach);
@@ -147,7 +147,7 @@ CREATE INDEX rolls_site ON rolls (environment, pool);
 CREATE TABLE roll_targets (
   roll VARCHAR(255) NOT NULL,
   server VARCHAR(255) NOT NULL,
-  batch INT NOT NULL,
+  batch BIGINT NOT NULL,
   body LONGTEXT NOT NULL,
   PRIMARY KEY (roll, server)
 ) WITHOUT ROWID;
@@ -219,7 +219,7 @@ CREATE TABLE verdicts (
   id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
   roll VARCHAR(255) NOT NULL,
   stage VARCHAR(32) NOT NULL,
-  batch INT NOT NULL,
+  batch BIGINT NOT NULL,
   at BIGINT NOT NULL,
   outcome VARCHAR(32) NOT NULL,
   body LONGTEXT NOT NULL

@@ -125,7 +125,7 @@ type InsertBuildParams struct {
 	Deployment string
 	Coach      string
 	App        string
-	Attempt    int32
+	Attempt    int64
 }
 
 func (q *Queries) InsertBuild(ctx context.Context, arg InsertBuildParams) error {
@@ -147,8 +147,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0, 0, ?)
 type InsertCoachParams struct {
 	ID          string
 	Project     string
-	Series      int32
-	Candidate   int32
+	Series      int64
+	Candidate   int64
 	Sbu         string
 	Repository  string
 	Branch      string
@@ -185,9 +185,9 @@ const lastSeries = `-- name: LastSeries :one
 SELECT series FROM coaches WHERE project = ? ORDER BY series DESC LIMIT 1
 `
 
-func (q *Queries) LastSeries(ctx context.Context, project string) (int32, error) {
+func (q *Queries) LastSeries(ctx context.Context, project string) (int64, error) {
 	row := q.db.QueryRowContext(ctx, lastSeries, project)
-	var series int32
+	var series int64
 	err := row.Scan(&series)
 	return series, err
 }
@@ -214,7 +214,7 @@ SELECT id FROM coaches WHERE project = ? AND series = ? ORDER BY candidate DESC 
 
 type NewestCandidateParams struct {
 	Project string
-	Series  int32
+	Series  int64
 }
 
 func (q *Queries) NewestCandidate(ctx context.Context, arg NewestCandidateParams) (string, error) {

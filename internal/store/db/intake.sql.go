@@ -61,7 +61,7 @@ type InsertDeliveryParams struct {
 	AfterCommit string
 	Pusher      string
 	At          int64
-	Tries       int32
+	Tries       int64
 	RetryAt     int64
 	Note        string
 }

@@ -45,7 +45,7 @@ type Delivery struct {
 	AfterCommit string
 	Pusher      string
 	At          int64
-	Tries       int32
+	Tries       int64
 	RetryAt     int64
 	Note        string
 	Done        bool

@@ -200,7 +200,7 @@ INSERT INTO verdicts (roll, stage, batch, at, outcome, body) VALUES (?, ?, ?, ?,
 type InsertVerdictParams struct {
 	Roll    string
 	Stage   string
-	Batch   int32
+	Batch   int64
 	At      int64
 	Outcome string
 	Body    string
@@ -456,7 +456,7 @@ UPDATE roll_targets SET batch = ?, body = ? WHERE roll = ? AND server = ?
 `
 
 type UpdateTargetParams struct {
-	Batch  int32
+	Batch  int64
 	Body   string
 	Roll   string
 	Server string

@@ -104,7 +104,8 @@ func (s *Server) Admin() *sql.DB { return s.admin }
 
 func start() (s *Server, err error) {
 	// A unix socket's path may have at most 107 bytes, and a test's own directory can be longer.
-	dir, err := os.MkdirTemp("", "mdb")
+	sweep()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("mdb%d-", os.Getpid()))
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +122,17 @@ func start() (s *Server, err error) {
 		s, err := launch(dir)
 		if err == nil || try == 3 { // another process may take the free port first
 			return s, err
+		}
+	}
+}
+
+// sweep removes what test processes left that were killed before they could.
+func sweep() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), "mdb*-*"))
+	for _, dir := range dirs {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(dir), "mdb%d-", &pid); err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			_ = os.RemoveAll(dir) // another test process may be at it, too
 		}
 	}
 }
