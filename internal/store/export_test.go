@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"sync"
+	"sync/atomic"
 
 	"railyard/internal/event"
 	"railyard/internal/store/db"
@@ -30,6 +32,28 @@ func (s *Store) Cut(after int, cut func() error) (restore func()) {
 	whole := s.engine
 	s.engine = cutting{engine: whole, after: after, cut: cut}
 	return func() { s.engine = whole }
+}
+
+// Gather lets the next n transactions begin only when all n are about to.
+func (s *Store) Gather(n int) {
+	g := &gathering{engine: s.engine, most: int64(n)}
+	g.all.Add(n)
+	s.engine = g
+}
+
+type gathering struct {
+	engine
+	most  int64
+	count atomic.Int64
+	all   sync.WaitGroup
+}
+
+func (g *gathering) begin(ctx context.Context, k kind) (session, error) {
+	if g.count.Add(1) <= g.most {
+		g.all.Done()
+		g.all.Wait()
+	}
+	return g.engine.begin(ctx, k)
 }
 
 type cutting struct {

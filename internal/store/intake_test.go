@@ -100,6 +100,8 @@ var intakeRules = []rule{
 				NewTip: c.Commit, Coach: &c, Events: []event.Event{tell("coach/"+c.ID, "created")}})
 			wantErr(t, err, pipeline.ErrConflict)
 		}
+		err := s.TakeIn(t.Context(), pipeline.TakeIn{Repository: "hotel/hotel-api", Branch: "never seen", OldTip: "a", NewTip: "b"})
+		wantErr(t, err, pipeline.ErrConflict)
 		equal(t, "database", everything(t, s), before)
 	}},
 	{"a delivery processed meanwhile is a conflict and writes nothing", func(t *testing.T, dsn string) {
