@@ -76,7 +76,11 @@ func (t *teller) sum(ctx context.Context, c chapter, coach api.Coach, from, to t
 			p.QueuedMS = float64(b.Queued.Sub(from).Microseconds()) / 1000
 		}
 	}
-	t.say(fmt.Sprintf("%-14s %s. %d requests, %d failed; %d production servers exposed.", coach.Id, strings.ToUpper(p.Verdict), p.Requests, p.FailedRequests, p.ServersExposed))
+	words := strings.ToUpper(p.Verdict) + "."
+	if !c.first {
+		words += fmt.Sprintf(" %d requests, %d failed; %d production servers exposed.", p.Requests, p.FailedRequests, p.ServersExposed)
+	}
+	t.say(fmt.Sprintf("%-14s %s", coach.Id, words))
 	return p, nil
 }
 

@@ -33,6 +33,7 @@ type chapter struct {
 	app     string
 	options apps.Options
 	verdict string // how it should end
+	first   bool   // a first release: visitors had nothing to reach before it
 }
 
 func chapters() []chapter {
@@ -102,9 +103,9 @@ func (t *teller) tell(ctx context.Context) (Report, error) {
 	t.say("First releases: version 1.0.0 of all four applications is pushed, built, and goes through FAT and UAT into production.")
 	var first []chapter
 	for _, app := range apps.Names() {
-		first = append(first, chapter{name: "first " + app, app: app, options: apps.Options{Version: "1.0.0"}, verdict: "released"})
+		first = append(first, chapter{name: "first " + app, app: app, options: apps.Options{Version: "1.0.0"}, verdict: "released", first: true})
 	}
-	pushes, err := t.pushTogether(ctx, first)
+	pushes, err := t.pushInTurn(ctx, first)
 	report.Setup = pushes
 	if err != nil {
 		return report, err

@@ -48,13 +48,17 @@ func (t *teller) introduce() {
 
 const branch = "release/1.0"
 
-// pushTogether pushes several chapters at once and waits for all.
-func (t *teller) pushTogether(ctx context.Context, chapters []chapter) ([]Push, error) {
+// pushInTurn pushes several chapters one after the other, follows all of them at once, and waits for all.
+func (t *teller) pushInTurn(ctx context.Context, chapters []chapter) ([]Push, error) {
 	pushes := make([]Push, len(chapters))
-	group, ctx := errgroup.WithContext(ctx)
+	group, following := errgroup.WithContext(ctx)
 	for i, c := range chapters {
+		coach, began, err := t.start(following, c)
+		if err != nil {
+			return pushes, errors.Join(err, group.Wait())
+		}
 		group.Go(func() (err error) {
-			pushes[i], err = t.push(ctx, c)
+			pushes[i], err = t.finish(following, c, coach, began)
 			return err
 		})
 	}
@@ -63,24 +67,37 @@ func (t *teller) pushTogether(ctx context.Context, chapters []chapter) ([]Push, 
 
 // push pushes one chapter's change and follows its Coach to the end.
 func (t *teller) push(ctx context.Context, c chapter) (Push, error) {
+	coach, began, err := t.start(ctx, c)
+	if err != nil {
+		return Push{}, err
+	}
+	return t.finish(ctx, c, coach, began)
+}
+
+// start pushes a chapter's change and waits until it is a Coach.
+func (t *teller) start(ctx context.Context, c chapter) (coach api.Coach, began time.Time, err error) {
 	options := c.options
 	options.Plan = plan(c.app, options.Version)
 	files, err := apps.Source(c.app, options)
 	if err != nil {
-		return Push{}, err
+		return coach, began, err
 	}
 	pushed, err := t.yard.Git.Push(ctx, gitserver.Change{
 		Repository: yard.Repository(c.app), Branch: branch, Author: "developer", Message: c.app + ": version " + options.Version, Files: files,
 	})
 	if err != nil {
-		return Push{}, err
+		return coach, began, err
 	}
-	coach, err := t.coachOf(ctx, c.app, pushed.Commit)
-	if err != nil {
-		return Push{}, err
+	if coach, err = t.coachOf(ctx, c.app, pushed.Commit); err != nil {
+		return coach, began, err
 	}
 	t.say(fmt.Sprintf("%-14s git push took %d ms; commit %.8s", coach.Id, pushed.Duration.Milliseconds(), pushed.Commit))
-	coach, err = t.followCoach(ctx, coach)
+	return coach, pushed.Began, nil
+}
+
+// finish follows a chapter's Coach to its end and sums up.
+func (t *teller) finish(ctx context.Context, c chapter, coach api.Coach, began time.Time) (Push, error) {
+	coach, err := t.followCoach(ctx, coach)
 	if err != nil {
 		return Push{}, err
 	}
@@ -91,7 +108,7 @@ func (t *teller) push(ctx context.Context, c chapter) (Push, error) {
 	case <-ctx.Done():
 		return Push{}, ctx.Err()
 	}
-	return t.sum(ctx, c, coach, pushed.Began, ended)
+	return t.sum(ctx, c, coach, began, ended)
 }
 
 func plan(app, version string) string {

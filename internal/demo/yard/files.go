@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/template"
 
 	"railyard/internal/demo/ports"
@@ -29,8 +30,12 @@ func (y *Yard) topologyFile() ([]byte, error) {
 		Sites             []siteRow
 	}
 	var rows []poolRow
+	var automatic []string // apps whose plans the policy passes
 	for _, p := range y.options.Pools {
 		row := poolRow{Pool: p, Repository: Repository(p.App), Clone: y.Git.CloneURL(Repository(p.App))}
+		if !p.PeopleApprove {
+			automatic = append(automatic, p.App)
+		}
 		for _, s := range y.sites {
 			if s.pool.App != p.App {
 				continue
@@ -45,7 +50,7 @@ func (y *Yard) topologyFile() ([]byte, error) {
 	}
 	var text bytes.Buffer
 	err := topologyTemplate.Execute(&text, map[string]any{
-		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Approve": !y.options.PeopleApprove, "Indicators": !y.options.NoIndicators,
+		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Automatic": automatic, "Indicators": !y.options.NoIndicators,
 		"Failures": prometheus.HAProxyFailures, "Attempts": prometheus.HAProxyAttempts,
 	})
 	return text.Bytes(), err
@@ -54,9 +59,9 @@ func (y *Yard) topologyFile() ([]byte, error) {
 var topologyTemplate = template.Must(template.New("topology").Parse(`# The topology of the demo: who owns what, where it runs, and how it is rolled.
 environments:
   - name: FAT
-    strategy: {pattern: [100], min_up: 0, pause: 0s, watch: {{.Speed.Watch}}, drain_timeout: 3s, step_timeout: 20s, doubt_bound: 20s}
+    strategy: {pattern: [100], min_up: 0, pause: 0s, watch: {{.Speed.Watch}}, drain_timeout: 3s, step_timeout: {{.Speed.Step}}, doubt_bound: {{.Speed.Doubt}}}
   - name: UAT
-    strategy: {pattern: [100], min_up: 0, pause: 0s, watch: {{.Speed.Watch}}, drain_timeout: 3s, step_timeout: 20s, doubt_bound: 20s}
+    strategy: {pattern: [100], min_up: 0, pause: 0s, watch: {{.Speed.Watch}}, drain_timeout: 3s, step_timeout: {{.Speed.Step}}, doubt_bound: {{.Speed.Doubt}}}
   - name: PROD
     production: true
     strategy:
@@ -66,8 +71,8 @@ environments:
       pause: {{.Speed.Pause}}
       watch: {{.Speed.Watch}}
       drain_timeout: 5s
-      step_timeout: 20s
-      doubt_bound: 30s
+      step_timeout: {{.Speed.Step}}
+      doubt_bound: {{.Speed.Doubt}}
       progress: 2m
 sbus:
   - {name: hotel, title: Hotel / 酒店}
@@ -111,9 +116,9 @@ pools:
         {{- end}}
     {{- end}}
 {{- end}}
-{{- if .Approve}}
+{{- if .Automatic}}
 approvals:
-  - {sbu: hotel}
+  - {sbu: hotel, apps: [{{range $i, $app := .Automatic}}{{if $i}}, {{end}}{{$app}}{{end}}]}
 {{- end}}
 {{- if .Indicators}}
 indicators:
@@ -149,7 +154,7 @@ indicators:
 var configTemplate = template.Must(template.New("config").Parse(`listen: 127.0.0.1:{{.Port}}
 publicurl: {{.URL}}
 name: demo
-database: "sqlite:{{.Dir}}/railyard.db"
+database: "{{.Database}}"
 packages: "file://{{.Dir}}/packages"
 mirrors: "{{.Dir}}/mirrors"
 topology: "{{.Dir}}/topology.yaml"
@@ -159,6 +164,9 @@ hooks:
 tokens:
   - {person: jenkins, role: jenkins, sbu: "*", token: "file:{{.Dir}}/secrets/jenkins-to-railyard"}
   - {person: release-engineer, role: operator, sbu: "*", token: "file:{{.Dir}}/secrets/person"}
+{{- range .People}}
+  - {person: "{{.Name}}", role: {{.Role}}, sbu: "*", token: "file:{{$.Dir}}/secrets/person-{{.Name}}"}
+{{- end}}
 jenkins:
   - {name: main, url: "{{.Jenkins}}", user: railyard, token: "file:{{.Dir}}/secrets/railyard-to-jenkins"}
 prometheus: {{.Prometheus}}
@@ -174,7 +182,11 @@ func (y *Yard) makeSecrets() error {
 	if err := os.MkdirAll(filepath.Join(y.Dir, "secrets"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range secrets {
+	names := slices.Clone(secrets)
+	for _, p := range y.options.People {
+		names = append(names, "person-"+p.Name)
+	}
+	for _, name := range names {
 		if err := os.WriteFile(filepath.Join(y.Dir, "secrets", name), []byte(rand.Text()+"\n"), 0o600); err != nil {
 			return err
 		}
@@ -196,9 +208,14 @@ func (y *Yard) writeFiles() error {
 	if err := os.WriteFile(filepath.Join(y.Dir, "topology.yaml"), topology, 0o600); err != nil {
 		return err
 	}
+	database := y.options.Database
+	if database == "" {
+		database = "sqlite:" + filepath.Join(y.Dir, "railyard.db")
+	}
 	var config bytes.Buffer
 	err = configTemplate.Execute(&config, map[string]any{
 		"Port": y.servePort, "URL": y.URL, "Dir": y.Dir, "Jenkins": y.Jenkins.URL, "Prometheus": y.Prometheus.URL(),
+		"Database": database, "People": y.options.People,
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ type Pool struct {
 	After   string         // the pool before it; "" = none
 	Traffic bool           // visitors come through HAProxy in production
 	Servers map[string]int // environment → number of servers
+	// PeopleApprove: its plans wait for a person; otherwise the topology's policy passes them.
+	PeopleApprove bool
 }
 
 // Talk is the company of the talk: JobWS → public API → hotel API → hotel APP.
@@ -61,6 +63,9 @@ func (y *Yard) plan() error {
 	urls := map[string]string{} // environment + application → where its clients reach it
 	for _, environment := range Environments {
 		for _, pool := range y.options.Pools {
+			if pool.Servers[environment] == 0 {
+				continue
+			}
 			s := site{pool: pool, environment: environment}
 			if s.balanced() {
 				if err := y.take(&s.port); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"railyard/internal/access"
 	"railyard/internal/demo/balancer"
 	"railyard/internal/demo/child"
 	"railyard/internal/demo/gitserver"
@@ -29,20 +30,31 @@ import (
 
 // Options describe a yard.
 type Options struct {
-	Dir           string   // everything lives below it; short, because sockets do too
-	Railyard      string   // the railyard program: what Jenkins builds call, and what serves unless Serve is set
-	Serve         []string // the command that serves, before "--config FILE"; default Railyard serve
-	Pools         []Pool
-	Rate          float64 // visitors' requests per second over all pools with traffic
-	Speed         Speed
-	PeopleApprove bool // no automatic approval
-	NoIndicators  bool // nothing is judged: for tests of the Roller alone
-	Log           logrus.FieldLogger
+	Dir          string   // everything lives below it; short, because sockets do too
+	Railyard     string   // the railyard program: what Jenkins builds call, and what serves unless Serve is set
+	Serve        []string // the command that serves, before "--config FILE"; default Railyard serve
+	Pools        []Pool
+	Rate         float64 // visitors' requests per second over all pools with traffic
+	Speed        Speed
+	NoIndicators bool     // nothing is judged: for tests of the Roller alone
+	Database     string   // Railyard's database, "mysql://root@127.0.0.1:3306/railyard"; "" = a SQLite file of its own
+	People       []Person // who have a token, besides Jenkins and a release engineer
+	// JenkinsMiddleware wraps Jenkins' HTTP handler, for instance to cut connections.
+	JenkinsMiddleware func(http.Handler) http.Handler
+	Log               logrus.FieldLogger
 }
 
-// Speed is how long the judged times last.
+// Person is somebody with a token of their own.
+type Person struct {
+	Name string      // "li"
+	Role access.Role // of every SBU
+}
+
+// Speed is how long the judged times last, and how long is waited.
 type Speed struct {
 	Baking, Pause, Watch time.Duration
+	Doubt                time.Duration // without a verdict, before a roll pauses; default 30s
+	Step                 time.Duration // for one step on one server; default 20s
 }
 
 // Yard is the running company. Its exported parts may be used directly.
@@ -57,11 +69,13 @@ type Yard struct {
 	Load       *load.Load
 	API        *api.ClientWithResponses // as a release engineer
 
-	options   Options
-	ports     ports.Set
-	sites     []site
-	servePort int
-	closers   []func() error
+	options    Options
+	ports      ports.Set
+	sites      []site
+	servePort  int
+	jenkins    jenkinstest.Options
+	prometheus prometheus.Options
+	closers    []func() error
 
 	mu    sync.Mutex
 	serve *child.Process
@@ -70,6 +84,8 @@ type Yard struct {
 // Start opens the company and returns when Railyard is ready. ctx bounds the start only. The caller must Close it.
 func Start(ctx context.Context, o Options) (*Yard, error) {
 	y := &Yard{Dir: o.Dir, options: o}
+	setDefault(&y.options.Speed.Doubt, 30*time.Second)
+	setDefault(&y.options.Speed.Step, 20*time.Second)
 	if o.Log == nil {
 		quiet := logrus.New()
 		quiet.SetOutput(discard{})
@@ -84,6 +100,12 @@ func Start(ctx context.Context, o Options) (*Yard, error) {
 		}
 	}
 	return y, nil
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
 }
 
 type discard struct{}
@@ -150,13 +172,14 @@ func (y *Yard) startPrometheus(ctx context.Context) (err error) {
 	if err := y.take(&port); err != nil {
 		return err
 	}
-	y.Prometheus, err = prometheus.Start(ctx, prometheus.Options{
+	y.prometheus = prometheus.Options{
 		Dir: filepath.Join(y.Dir, "prometheus"), Port: port, Interval: time.Second, Targets: y.scrapeTargets(),
-	})
-	if err == nil {
-		y.onClose(y.Prometheus.Close)
 	}
-	return err
+	if err := y.StartPrometheus(ctx); err != nil {
+		return err
+	}
+	y.onClose(func() error { return y.Prometheus.Close() })
+	return nil
 }
 
 func (y *Yard) startGit(ctx context.Context) (err error) {
@@ -177,6 +200,10 @@ func (y *Yard) startGit(ctx context.Context) (err error) {
 }
 
 func (y *Yard) startJenkins(context.Context) error {
+	var port int
+	if err := y.take(&port); err != nil {
+		return err
+	}
 	ours, err := y.secret("railyard-to-jenkins")
 	if err != nil {
 		return err
@@ -185,20 +212,21 @@ func (y *Yard) startJenkins(context.Context) error {
 	if err != nil {
 		return err
 	}
-	y.Jenkins, err = jenkinstest.Start(jenkinstest.Options{
-		Dir: filepath.Join(y.Dir, "jenkins"), ContextPath: "/jenkins", RootURL: jenkinstest.RootURLAuto, AnonymousRead: true,
+	y.jenkins = jenkinstest.Options{
+		Dir: filepath.Join(y.Dir, "jenkins"), Addr: ports.Address(port), ContextPath: "/jenkins", RootURL: jenkinstest.RootURLAuto, AnonymousRead: true,
 		Users:     []jenkinstest.User{{Name: "railyard", Token: ours, Permissions: []string{"Overall/Administer"}}},
 		Executors: 4, QuietPeriod: 0,
 		Env: map[string]string{
 			"RAILYARD_URL": y.URL, "PATH": filepath.Join(y.Dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
 		},
-		Secrets: map[string]string{"RAILYARD_TOKEN": theirs},
-		Log:     y.options.Log,
-	})
-	if err != nil {
+		Secrets:    map[string]string{"RAILYARD_TOKEN": theirs},
+		Middleware: y.options.JenkinsMiddleware,
+		Log:        y.options.Log,
+	}
+	if err := y.StartJenkins(); err != nil {
 		return err
 	}
-	y.onClose(y.Jenkins.Close)
+	y.onClose(func() error { return y.Jenkins.Close() })
 	for _, p := range y.options.Pools {
 		if err := y.Jenkins.CreateJob("deliver/"+p.App, jenkinsfiles.DeliverJob()); err != nil {
 			return err
