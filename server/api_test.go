@@ -175,6 +175,11 @@ func TestTheSecondBuildOfADeploymentIsADuplicate(t *testing.T) {
 	if status, text := begin(`{"job":"deliver/hotel-api","number":18}`); status != 409 || !strings.Contains(text, "#17") {
 		t.Errorf("another: got %d %s, expected 409 that names #17", status, text)
 	}
+	coach, _ := y.store.Coach(t.Context(), coachID)
+	facts, err := y.store.Facts(t.Context(), coach)
+	if begun := facts.Begun[coachID+"-hotel-api-a1"]; err != nil || begun != (pipeline.Begun{Number: 17, URL: "http://jenkins.example/17/"}) {
+		t.Errorf("the fact: %+v, %v", begun, err)
+	}
 	if status, text := begin(`{"job":"deliver/other","number":1}`); status != 409 {
 		t.Errorf("another job: got %d %s, expected 409", status, text)
 	}

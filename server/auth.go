@@ -19,12 +19,6 @@ import (
 	"railyard/server/api"
 )
 
-const (
-	keyActor      = "railyard/actor"
-	keyStale      = "railyard/stale"      // the database did not answer: the actor is from memory
-	keyAuthorized = "railyard/authorized" // authorize was asked and said yes
-)
-
 // bearers admits requests of the API: with a bearer token, or as the anonymous role when there is no token at all. A wrong token is
 // never anonymous, and a cookie does not count here, so no foreign page can make a browser change anything.
 func (s *Server) bearers(c *gin.Context) {
@@ -42,7 +36,7 @@ func (s *Server) viewers(refuse func(*gin.Context, error)) gin.HandlerFunc {
 		}
 		err := s.admit(c, token)
 		if err == nil {
-			_, err = s.authorize(c, access.Read, access.Object{Name: "the yard"})
+			_, err = s.authorize(c.Request.Context(), access.Read, access.Object{Name: "the yard"})
 		}
 		if err != nil {
 			refuse(c, err)
@@ -65,15 +59,15 @@ func (s *Server) admit(c *gin.Context, token string) error {
 		if s.AnonymousRole == "" {
 			return fmt.Errorf("%w: send a token as `Authorization: Bearer …`", errUnauthorized)
 		}
-		c.Set(keyActor, access.Actor{Person: "anonymous", Role: s.AnonymousRole})
+		visitOf(c.Request.Context()).actor = access.Actor{Person: anonymous, Role: s.AnonymousRole}
 		return nil
 	}
-	actor, stale, err := s.actorOf(c, token)
+	actor, stale, err := s.actorOf(c.Request.Context(), token)
 	if err != nil {
 		return err
 	}
-	c.Set(keyActor, actor)
-	c.Set(keyStale, stale)
+	v := visitOf(c.Request.Context())
+	v.actor, v.stale = actor, stale
 	return nil
 }
 
@@ -114,32 +108,26 @@ func (s *Server) actorOf(ctx context.Context, token string) (actor access.Actor,
 // authorize answers whether the request's actor may do the action on the object, and returns the actor. Every operation calls it once
 // it knows the object and before it does anything; mustAuthorize sees to that.
 func (s *Server) authorize(ctx context.Context, action access.Action, object access.Object) (access.Actor, error) {
-	c := ginContext(ctx)
-	if c == nil {
-		return access.Actor{}, fmt.Errorf("%s %s: nobody asked: %w", action, object.Name, access.ErrDenied)
+	v := visitOf(ctx)
+	if v.stale && action != access.Brake {
+		return v.actor, fmt.Errorf("%s %s: %w: the database does not answer, so your token cannot be checked", action, object.Name, errUnavailable)
 	}
-	actor, _ := c.Value(keyActor).(access.Actor)
-	if c.GetBool(keyStale) && action != access.Brake {
-		return actor, fmt.Errorf("%s %s: %w: the database does not answer, so your token cannot be checked", action, object.Name, errUnavailable)
+	if err := access.Authorize(v.actor, action, object); err != nil {
+		return v.actor, err
 	}
-	if err := access.Authorize(actor, action, object); err != nil {
-		return actor, err
-	}
-	c.Set(keyAuthorized, true)
-	return actor, nil
+	v.authorized = true
+	return v.actor, nil
 }
 
-// ginContext finds the request behind a context. The generated handlers pass the gin context itself.
-func ginContext(ctx context.Context) *gin.Context {
-	c, _ := ctx.(*gin.Context)
-	return c
-}
+// anonymous is the person without a token.
+const anonymous = "anonymous"
 
-// mustAuthorize drops the answer of an operation that did not ask who may see it. It is the net under every handler of the contract.
+// mustAuthorize drops the answer of an operation that did not ask who may see it: the net under every handler of the contract. It gives
+// them a context that stays theirs, see visit.
 func mustAuthorize(next api.StrictHandlerFunc, operation string) api.StrictHandlerFunc {
 	return func(c *gin.Context, request any) (any, error) {
-		response, err := next(c, request)
-		if err == nil && !c.GetBool(keyAuthorized) {
+		response, err := next(c.Copy(), request)
+		if err == nil && !visitOf(c.Request.Context()).authorized {
 			return nil, fmt.Errorf("%s answered without authorisation", operation)
 		}
 		return response, err

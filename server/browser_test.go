@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"railyard/internal/event"
@@ -18,77 +16,98 @@ import (
 	"railyard/server"
 )
 
-// browse opens a real browser, which ends with the test. It fails the test when a page has an error or breaks its own policy.
-func browse(t *testing.T) context.Context {
+// browser is a real one, which ends with the test.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// browse opens a browser. The test fails when a page throws, or does what its own policy forbids.
+func browse(t *testing.T) browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("headless", "new"), chromedp.Flag("disable-background-networking", true), chromedp.UserDataDir(t.TempDir()))
+		chromedp.Flag("disable-background-networking", true), chromedp.UserDataDir(t.TempDir()))
 	allocator, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	chromedp.ListenTarget(ctx, func(e any) {
-		switch e := e.(type) {
-		case *runtime.EventExceptionThrown:
-			t.Errorf("the page threw: %s", e.ExceptionDetails.Error())
-		case *runtime.EventConsoleAPICalled:
-			if e.Type == runtime.APITypeError {
-				t.Errorf("the page complains: %v", e.Args)
+	heard := make(chan struct{})
+	t.Cleanup(func() {
+		cancel()
+		<-heard
+	})
+	messages := chromedp.Console(ctx)
+	go func() {
+		defer close(heard)
+		for m, err := range messages {
+			if err == nil && (m.IsException() || m.Type == "error") {
+				t.Errorf("the page complains: %s", m)
 			}
 		}
-	})
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
-	t.Cleanup(cancel)
-	return ctx
+	}()
+	return browser{t, ctx}
 }
 
-// signIn goes through the login form.
-func (y *yard) signIn(who, path string) chromedp.Action {
-	return chromedp.Tasks{
-		chromedp.Navigate(y.web.URL + path),
-		chromedp.WaitVisible("#token"),
-		chromedp.SendKeys("#token", "token-"+who),
-		chromedp.Submit("#token"),
-		chromedp.WaitVisible("#link.on"),
+// do runs steps that may take half a minute.
+func (b browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx); err != nil { // opens the browser, whose life must not be bound by the timeout
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v", what, err)
 	}
 }
 
+// ask evaluates an expression on the page.
+func ask[T any](b browser, expression string) T {
+	b.t.Helper()
+	got, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return got
+}
+
+type void = chromedp.Void
+
+// signIn goes through the login form to a page that is live.
+func (b browser) signIn(y *yard, who, path string) {
+	b.t.Helper()
+	b.do("sign in", chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible("#token"), chromedp.SendKeys("#token", "token-"+who),
+		chromedp.Submit("#token"), chromedp.WaitVisible("#link.on"))
+}
+
 // reads waits until an element's text holds what is expected.
-func reads(selector, text string) chromedp.Action {
-	return chromedp.Poll(`(s, t) => document.querySelector(s)?.textContent.includes(t)`, nil,
+func reads(selector, text string) chromedp.Action[void] {
+	return chromedp.PollFunction[void](`(s, t) => document.querySelector(s)?.textContent.includes(t)`,
 		chromedp.WithPollingArgs(selector, text), chromedp.WithPollingTimeout(15*time.Second))
 }
 
 func TestThePageStaysTrueWithoutAReload(t *testing.T) {
 	y := newYard(t)
 	y.baking()
-	ctx := browse(t)
-	step := func(what string, actions ...chromedp.Action) {
-		t.Helper()
-		if err := chromedp.Run(ctx, actions...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
-	step("sign in", y.signIn("viewer", "/"), chromedp.Evaluate(`window.sameWindow = true`, nil))
-	step("the smoke server bakes", reads("#server-hotel-api-1 .rotation", "25%"), reads("#server-hotel-api-1 .runs", "1.4.2"))
-	step("the next server is in", reads("#server-hotel-api-2 .rotation", "in"))
+	b := browse(t)
+	b.signIn(y, "viewer", "/")
+	ask[bool](b, `window.sameWindow = true`)
+	b.do("the smoke server bakes", reads("#server-hotel-api-1 .rotation", "25%"), reads("#server-hotel-api-1 .runs", "1.4.2"))
+	b.do("the next server is in", reads("#server-hotel-api-2 .rotation", "in"))
 
 	y.show(func(l *server.SiteLook) {
 		l.Members["hotel-api-2"] = roller.Member{Weight: 0, Up: true}
 		l.Members["hotel-api-3"] = roller.Member{Weight: 100, Up: false}
 	})
-	step("a server is pulled out, and nobody wrote an event", reads("#server-hotel-api-2 .rotation", "out"), reads("#server-hotel-api-3 .rotation", "down"))
+	b.do("a server is pulled out, and nobody wrote an event", reads("#server-hotel-api-2 .rotation", "out"), reads("#server-hotel-api-3 .rotation", "down"))
 
 	y.pause("soft breach: 5xx 1.8 % on hotel-api-1")
-	step("the roll waits for a person, in words", reads("#roll-"+rollID+" .pause", "5xx 1.8 %"), reads("#site-PROD-hotel-api .pause", "5xx 1.8 %"))
-	step("the log tells it", reads("#log .events", "paused"))
+	b.do("the roll waits for a person, in words", reads(`[id="roll-`+rollID+`"] .pause`, "5xx 1.8 %"), reads("#site-PROD-hotel-api .pause", "5xx 1.8 %"))
+	b.do("the log tells it", reads("#log .events", "paused"))
 
 	y.save(coachID, func(c *rop.Coach) { c.State, c.Reason = rop.RolledBack, "rolled back: hard breach" })
-	step("the Coach ended", reads("#recent #coach-"+coachID, "rolled back: hard breach"))
+	b.do("the Coach ended", reads(`#recent [id="coach-`+coachID+`"]`, "rolled back: hard breach"))
 
-	var same bool
-	step("it is still the same window", chromedp.Evaluate(`window.sameWindow === true`, &same))
-	if !same {
+	if !ask[bool](b, `window.sameWindow === true`) {
 		t.Error("the page was loaded anew")
 	}
 }
@@ -115,57 +134,37 @@ func TestThePageFitsAPhone(t *testing.T) {
 	y := newYard(t)
 	y.baking()
 	y.pause("soft breach: 5xx 1.8 % on hotel-api-1, which is " + strings.Repeat("very-", 30) + "long")
-	ctx := browse(t)
-	for _, path := range []string{"/", "/coaches/" + coachID} {
-		var wide, seen float64
-		err := chromedp.Run(ctx, chromedp.EmulateViewport(390, 844),
-			chromedp.ActionFunc(func(ctx context.Context) error {
-				return chromedp.Navigate(y.web.URL + path).Do(ctx)
-			}),
-			signedIn(y, path), chromedp.Evaluate(`document.documentElement.scrollWidth`, &wide), chromedp.Evaluate(`window.innerWidth`, &seen))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if wide > seen {
-			t.Errorf("%s is %v wide on a screen of %v", path, wide, seen)
+	b := browse(t)
+	b.do("take a phone", chromedp.EmulateViewport(390, 844))
+	b.signIn(y, "viewer", "/")
+	for _, path := range []string{"/", "/coaches/" + coachID, "/?lang=zh"} {
+		b.do("open "+path, chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible("#link.on"))
+		if wide := ask[float64](b, `document.documentElement.scrollWidth`); wide > 390 {
+			t.Errorf("%s is %v wide on a screen of 390", path, wide)
 		}
 	}
-	screenshots(t, y, ctx)
-}
-
-func signedIn(y *yard, path string) chromedp.Action {
-	return chromedp.ActionFunc(func(ctx context.Context) error {
-		var at string
-		if err := chromedp.Location(&at).Do(ctx); err != nil {
-			return err
-		}
-		if strings.Contains(at, "/login") {
-			return y.signIn("viewer", path).Do(ctx)
-		}
-		return chromedp.WaitVisible("#link.on").Do(ctx)
-	})
+	b.screenshots(y)
 }
 
 // screenshots draws the pages into the directory that RAILYARD_SCREENSHOTS names, for people who change their looks.
-func screenshots(t *testing.T, y *yard, ctx context.Context) {
-	t.Helper()
+func (b browser) screenshots(y *yard) {
+	b.t.Helper()
 	dir := os.Getenv("RAILYARD_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
-	for name, path := range map[string]string{"yard": "/", "coach": "/coaches/" + coachID, "zh": "/?lang=zh", "login": "/login?lang=en"} {
+	for name, path := range map[string]string{"yard": "/?lang=en", "coach": "/coaches/" + coachID + "?lang=en", "zh": "/?lang=zh", "login": "/login?lang=en"} {
 		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int64{390, 1400} {
-				var image []byte
-				err := chromedp.Run(ctx, chromedp.EmulateViewport(width, 900),
-					emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-					chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible("main"), chromedp.FullScreenshot(&image, 100))
+			for screen, width := range map[string]int64{"phone": 390, "desk": 1400} {
+				b.do("draw "+name, chromedp.EmulateViewport(width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+					return t.Call(ctx, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
+				}), chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible("main"))
+				image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 				if err != nil {
-					t.Fatal(err)
+					b.t.Fatal(err)
 				}
-				file := filepath.Join(dir, name+"-"+scheme+"-"+map[int64]string{390: "phone", 1400: "desk"}[width]+".png")
-				if err := os.WriteFile(file, image, 0o644); err != nil {
-					t.Fatal(err)
+				if err := os.WriteFile(filepath.Join(dir, name+"-"+scheme+"-"+screen+".png"), image, 0o644); err != nil {
+					b.t.Fatal(err)
 				}
 			}
 		}

@@ -33,7 +33,7 @@ func (s *Server) login(c *gin.Context) {
 		return
 	}
 	token, next := c.Request.PostForm.Get("token"), local(c.Request.PostForm.Get("next"))
-	_, stale, err := s.actorOf(c, token)
+	_, stale, err := s.actorOf(c.Request.Context(), token)
 	if err != nil || stale {
 		status, problem := http.StatusUnauthorized, "login.wrong"
 		if !errors.Is(err, errUnauthorized) {

@@ -12,24 +12,44 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/sirupsen/logrus"
+
+	"railyard/internal/access"
 )
 
 // requestHeader carries the id under which the log tells of a request.
 const requestHeader = "Railyard-Request"
 
-const keyRequest = "railyard/request"
+// visit is what is known of one request. It travels in the request's own context, since gin takes its contexts back when the request
+// ends, and a database driver may look at one a moment later.
+type visit struct {
+	id         string // the name under which the log tells of the request
+	actor      access.Actor
+	stale      bool // the actor is from memory, because the database did not answer
+	authorized bool // authorize was asked and said yes
+	control    *http.ResponseController
+}
 
-// requestID names the request. The caller's own ids are not taken over: they would let two requests share a name.
-func (s *Server) requestID(c *gin.Context) {
+type visitKey struct{}
+
+// visitOf returns the visit of a request's context; one of nobody, who may nothing, for any other.
+func visitOf(ctx context.Context) *visit {
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+		return v
+	}
+	return &visit{}
+}
+
+// enter names the request. The caller's own ids are not taken over: they would let two requests share a name.
+func (s *Server) enter(c *gin.Context) {
 	var random [8]byte
 	_, _ = rand.Read(random[:]) // never fails
-	id := hex.EncodeToString(random[:])
-	c.Set(keyRequest, id)
-	c.Header(requestHeader, id)
+	v := &visit{id: hex.EncodeToString(random[:]), control: http.NewResponseController(c.Writer)}
+	c.Request = c.Request.WithContext(context.WithValue(c.Request.Context(), visitKey{}, v))
+	c.Header(requestHeader, v.id)
 	c.Next()
 }
 
-func requestIDOf(c *gin.Context) string { return c.GetString(keyRequest) }
+func requestIDOf(c *gin.Context) string { return visitOf(c.Request.Context()).id }
 
 // measure counts and times requests by route, not by address: addresses hold names from outside.
 func (s *Server) measure(c *gin.Context) {

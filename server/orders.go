@@ -194,7 +194,7 @@ func (s *Server) PublishPackage(ctx context.Context, r api.PublishPackageRequest
 	if err != nil {
 		return nil, err
 	}
-	digest, size, err := s.Packages.Put(ctx, s.upload(ctx, r.Body), s.MaxPackage)
+	digest, size, err := s.Packages.Put(ctx, upload(ctx, r.Body), s.MaxPackage)
 	if err != nil {
 		return nil, fmt.Errorf("publish package of %s: %w", r.Deployment, unread(err))
 	}
@@ -224,12 +224,8 @@ func unread(err error) error {
 
 // upload reads a body of any length: each part that arrives moves the connection's deadlines on, so it is slow clients that are cut, not
 // long uploads.
-func (s *Server) upload(ctx context.Context, body io.Reader) io.Reader {
-	u := uploading{from: body}
-	if c := ginContext(ctx); c != nil {
-		u.control = http.NewResponseController(c.Writer)
-	}
-	return u
+func upload(ctx context.Context, body io.Reader) io.Reader {
+	return uploading{from: body, control: visitOf(ctx).control}
 }
 
 type uploading struct {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,7 +22,7 @@ const (
 
 // yardPage shows everything.
 func (s *Server) yardPage(c *gin.Context) {
-	view, err := s.yard(c)
+	view, err := s.yard(c.Request.Context(), s.frame(c))
 	if err != nil {
 		s.trouble(c, err)
 		return
@@ -29,14 +30,14 @@ func (s *Server) yardPage(c *gin.Context) {
 	s.draw(c, http.StatusOK, view)
 }
 
-func (s *Server) yard(c *gin.Context) (pages.Yard, error) {
-	view := pages.Yard{Frame: s.frame(c)}
+func (s *Server) yard(ctx context.Context, frame pages.Frame) (pages.Yard, error) {
+	view := pages.Yard{Frame: frame}
 	names, production := s.environments()
-	active, err := s.coaches(c, store.CoachFilter{Active: true}, mostActive)
+	active, err := s.coaches(ctx, store.CoachFilter{Active: true}, mostActive)
 	if err != nil {
 		return view, err
 	}
-	recent, err := s.coaches(c, store.CoachFilter{}, len(active)+shownEnded)
+	recent, err := s.coaches(ctx, store.CoachFilter{}, len(active)+shownEnded)
 	if err != nil {
 		return view, err
 	}
@@ -48,12 +49,12 @@ func (s *Server) yard(c *gin.Context) (pages.Yard, error) {
 			view.Recent = append(view.Recent, pages.NewCoach(coach, names, view.Now))
 		}
 	}
-	sites, err := s.sites(c, "")
+	sites, err := s.sites(ctx, "")
 	if err != nil {
 		return view, err
 	}
 	view.Environments = pages.NewEnvironments(sites, production, view.Coaches)
-	view.Events, err = s.newest(c, store.EventFilter{})
+	view.Events, err = s.newest(ctx, store.EventFilter{})
 	return view, err
 }
 
@@ -70,9 +71,9 @@ func (s *Server) environments() (names []string, production map[string]bool) {
 }
 
 // newest returns the last events, the newest first, as a page shows them.
-func (s *Server) newest(c *gin.Context, f store.EventFilter) ([]api.Event, error) {
+func (s *Server) newest(ctx context.Context, f store.EventFilter) ([]api.Event, error) {
 	f.Newest, f.Limit = true, shownEvents
-	rows, err := s.Store.Events(c, f)
+	rows, err := s.Store.Events(ctx, f)
 	events := make([]api.Event, len(rows))
 	for i, e := range rows {
 		events[len(rows)-1-i] = eventOf(e)
@@ -82,12 +83,13 @@ func (s *Server) newest(c *gin.Context, f store.EventFilter) ([]api.Event, error
 
 // coachPage shows one Coach's whole story.
 func (s *Server) coachPage(c *gin.Context) {
+	ctx := c.Request.Context()
 	names, _ := s.environments()
 	view := pages.CoachPage{Frame: s.frame(c)}
-	coach, err := s.coach(c, c.Param("coach"))
+	coach, err := s.coach(ctx, c.Param("coach"))
 	if err == nil {
 		view.Coach = pages.NewCoach(coach, names, view.Now)
-		view.Events, err = s.newest(c, store.EventFilter{Coach: coach.Id})
+		view.Events, err = s.newest(ctx, store.EventFilter{Coach: coach.Id})
 	}
 	if err != nil {
 		s.trouble(c, err)
@@ -98,8 +100,8 @@ func (s *Server) coachPage(c *gin.Context) {
 
 func (s *Server) frame(c *gin.Context) pages.Frame {
 	f := pages.Frame{Lang: s.language(c), Now: s.now(), Path: c.Request.URL.Path}
-	if actor, ok := c.Value(keyActor).(access.Actor); ok && actor.Person != "anonymous" {
-		f.Person = actor.Person
+	if person := visitOf(c.Request.Context()).actor.Person; person != anonymous {
+		f.Person = person
 	}
 	return f
 }

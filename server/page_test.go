@@ -36,6 +36,9 @@ func TestPages(t *testing.T) {
 			if status != c.status {
 				t.Fatalf("got %d, expected %d", status, c.status)
 			}
+			if bad := regexp.MustCompile(`0x[0-9a-f]{6}|%!|ZgotmplZ|&lt;nil&gt;`).FindString(body); bad != "" {
+				t.Errorf("the page shows the program's inside: %s", bad)
+			}
 			body = assetTag.ReplaceAllString(body, "")
 			body = regexp.MustCompile(`(Request|请求) [0-9a-f]{16}`).ReplaceAllString(body, "$1 …")
 			golden(t, "pages/"+c.golden, body)

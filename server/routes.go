@@ -18,10 +18,10 @@ const apiBase = "/api/v1"
 func (s *Server) routes() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	r.ContextWithFallback = true    // handlers pass the gin context on as context.Context
-	r.HandleMethodNotAllowed = true //
+	r.ContextWithFallback = true // the context that the contract's handlers get is the request's
+	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false // an address is right or it is not
-	r.Use(s.requestID, s.measure, s.recover, headers)
+	r.Use(s.enter, s.measure, s.recover, headers)
 	r.NoRoute(func(c *gin.Context) { s.fail(c, errNoAddress(c.Request)) })
 	r.NoMethod(func(c *gin.Context) { s.fail(c, errNoMethod(c.Request)) })
 

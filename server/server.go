@@ -131,7 +131,7 @@ func (o Options) check() error {
 	if !slices.Contains(access.Roles(), o.AnonymousRole) {
 		return fmt.Errorf("anonymous role %q: expected \"\" or %q", o.AnonymousRole, access.Viewer)
 	}
-	nobody := access.Actor{Person: "anonymous", Role: o.AnonymousRole, SBU: "*"}
+	nobody := access.Actor{Person: anonymous, Role: o.AnonymousRole, SBU: "*"}
 	for _, action := range changes {
 		if access.Authorize(nobody, action, access.Object{Name: "anything", SBU: "any"}) == nil {
 			return fmt.Errorf("anonymous role %q may %s: without a token one may at most look; use %q", o.AnonymousRole, action, access.Viewer)

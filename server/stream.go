@@ -29,7 +29,7 @@ func (s *Server) stream(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	out := &sender{control: http.NewResponseController(c.Writer), to: c.Writer}
+	out := &sender{control: visitOf(ctx).control, to: c.Writer}
 	h := c.Writer.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back

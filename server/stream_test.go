@@ -243,7 +243,9 @@ func TestAPanicEndsOneRequestOnly(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &e); err != nil || e.Error.Request == nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	eventually(t, func() bool { return strings.Contains(y.logged(), *e.Error.Request) && strings.Contains(y.logged(), "secret detail") })
+	eventually(t, func() bool {
+		return strings.Contains(y.logged(), *e.Error.Request) && strings.Contains(y.logged(), "secret detail")
+	})
 	if status, _ := y.do("viewer", "GET", "/api/v1/events", "", nil); status != 200 {
 		t.Errorf("the next request: got %d", status)
 	}

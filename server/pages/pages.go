@@ -10,6 +10,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -51,8 +52,8 @@ func (p *Pages) Draw(v View) ([]byte, error) {
 
 func functions(lang Lang) template.FuncMap {
 	return template.FuncMap{
-		"t":     func(key string, args ...any) string { return say(lang, key, args...) },
-		"word":  func(kind string, word any) string { return sayWord(lang, kind, fmt.Sprint(word)) },
+		"t":     func(key string, args ...any) string { return say(lang, key, pointedAt(args)...) },
+		"word":  func(kind string, word any) string { return sayWord(lang, kind, fmt.Sprint(pointedAt([]any{word})...)) },
 		"asset": assetURL,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
@@ -60,6 +61,18 @@ func functions(lang Lang) template.FuncMap {
 		"short": short,
 		"long":  func(text string) bool { return strings.Contains(strings.TrimSpace(text), "\n") },
 	}
+}
+
+// pointedAt takes the API's optional fields for what they say, as templates do where they print them.
+func pointedAt(args []any) []any {
+	values := make([]any, len(args))
+	for i, arg := range args {
+		values[i] = arg
+		if v := reflect.ValueOf(arg); v.Kind() == reflect.Pointer && !v.IsNil() {
+			values[i] = v.Elem().Interface()
+		}
+	}
+	return values
 }
 
 // short cuts a commit, a digest or a revision to what people compare.

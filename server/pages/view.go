@@ -2,6 +2,7 @@ package pages
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,6 +93,18 @@ func (s Server) Share() int {
 		return 0
 	}
 	return *s.Weight
+}
+
+// Look names what the server looks like, so that a change is noticed.
+func (s Server) Look() string {
+	look := string(s.Rotation)
+	if s.Weight != nil {
+		look += " " + strconv.Itoa(*s.Weight)
+	}
+	if s.Version != nil {
+		look += " " + *s.Version
+	}
+	return look
 }
 
 // Coach is a Coach with its way laid out.

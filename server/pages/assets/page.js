@@ -6,7 +6,7 @@
   let busy = false, again = false, soon = 0;
 
   const connected = (yes) => {
-    link.textContent = yes ? link.dataset.on : link.dataset.off;
+    link.textContent = yes ? link.dataset.yes : link.dataset.no;
     link.classList.toggle("on", yes);
   };
 
