@@ -37,7 +37,7 @@ In a Jenkins build the job, number and address come from JOB_NAME, BUILD_NUMBER 
 				return err
 			}
 			d, err := patiently(cmd.Context(), patience{limit, toErr(cmd)}, func() (api.Deployment, error) {
-				return decoded[api.Deployment](client.BeginDeployment(cmd.Context(), deployment, build))
+				return decoded[api.Deployment](client.BeginDeploymentWithResponse(cmd.Context(), deployment, build))
 			})
 			switch {
 			case refusedAs(err, api.Conflict):

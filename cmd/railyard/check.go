@@ -34,9 +34,9 @@ func newCheck() *cobra.Command {
 		Use:   "check FILE…",
 		Short: "Validate topology and plan files, offline",
 		Long: `Validates topology files and plan files (.railyard/rop.yaml), without the service, and prints every mistake with its position.
-Which kind a file is shows in its content: a topology has environments: and pools:, a plan has project:. - reads standard
-input. With --topology, plans are also checked against that topology: their SBU, and their apps, which are those of the
-repository that the plan lies in.`,
+Which kind a file is shows in its content: a topology has environments: and pools:, a plan has project:. The file "-" is
+standard input. With --topology, plans are also checked against that topology: their SBU, and their apps, which are those of
+the repository that the plan lies in.`,
 		Example: `  railyard check topology.yaml
   railyard check --topology topology.yaml --repository hotel/hotel-api .railyard/rop.yaml`,
 		Args:        cobra.MinimumNArgs(1),

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -37,7 +36,7 @@ func (l *link) bind(cmd *cobra.Command) {
 }
 
 // open returns a client of the service's API whose requests take at most timeout; 0 = as long as their contexts allow.
-func (l *link) open(timeout time.Duration) (*api.Client, error) {
+func (l *link) open(timeout time.Duration) (*api.ClientWithResponses, error) {
 	address, err := l.address()
 	if err != nil {
 		return nil, err
@@ -46,7 +45,7 @@ func (l *link) open(timeout time.Duration) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return api.NewClient(address+"/api/v1", api.WithHTTPClient(&http.Client{Timeout: timeout}),
+	return api.NewClientWithResponses(address+"/api/v1", api.WithHTTPClient(&http.Client{Timeout: timeout}),
 		api.WithRequestEditorFn(func(_ context.Context, req *http.Request) error {
 			req.Header.Set("Accept", "application/json")
 			if token != "" {
@@ -79,27 +78,26 @@ func redact(address string) string {
 
 // token reads the token: the file named by the flag, else the environment. "" = none, for services that allow that.
 func (l *link) token() (string, error) {
-	from, token := "RAILYARD_TOKEN", os.Getenv("RAILYARD_TOKEN")
-	if file := l.tokenFile; file != "" || token == "" {
-		if file == "" {
-			file = os.Getenv("RAILYARD_TOKEN_FILE")
-		}
-		if file == "" {
-			return "", nil
-		}
-		text, err := os.ReadFile(file)
+	file, word := l.tokenFile, ""
+	if file == "" {
+		word, file = os.Getenv("RAILYARD_TOKEN"), os.Getenv("RAILYARD_TOKEN_FILE")
+	}
+	where := "RAILYARD_TOKEN"
+	if word == "" && file != "" {
+		text, err := os.ReadFile(file) //nolint:gosec // the caller's own file, with the caller's rights
 		if err != nil {
 			return "", fmt.Errorf("read the token: %w", err)
 		}
-		if from, token = "the token file "+file, strings.TrimSpace(string(text)); token == "" {
-			return "", fmt.Errorf("%s is empty; put a token of `railyard token create` into it", from)
+		if strings.TrimSpace(string(text)) == "" {
+			return "", fmt.Errorf("the token file %s is empty; put a token of `railyard token create` into it", file)
 		}
+		where, word = "the token file "+file, string(text)
 	}
-	token = strings.TrimSpace(token)
-	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return "", fmt.Errorf("%s holds no token: a token is one word of ASCII characters", from)
+	word = strings.TrimSpace(word)
+	if strings.ContainsFunc(word, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", fmt.Errorf("%s holds no token: a token is one word of ASCII characters", where)
 	}
-	return token, nil
+	return word, nil
 }
 
 func firstOf(texts ...string) string {
@@ -146,64 +144,67 @@ func refusedAs(err error, code api.ErrorErrorCode) bool {
 	return errors.As(err, &r) && r.code == code
 }
 
-// answered takes the service's answer: nil when it is a success whose body may be read, else an error (errAway, refusal).
-func answered(resp *http.Response, err error) error {
+// reply is what every answer of the generated client has.
+type reply interface {
+	StatusCode() int
+	Status() string
+	GetJSONDefault() *api.Error
+}
+
+// done turns an answer into an error: nil when it is a success, else one that is errAway or a refusal. It is written around
+// a call of the client: done(c.ApproveCoachWithResponse(…)).
+func done(r reply, err error) error {
 	if err != nil {
 		return noAnswer(err)
 	}
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+	if r.StatusCode() >= 200 && r.StatusCode() <= 299 {
 		return nil
 	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	r := refusal{status: resp.StatusCode}
-	var body api.Error
-	if json.Unmarshal(text, &body) == nil && body.Error.Message != "" {
-		r.code, r.message = body.Error.Code, body.Error.Message
+	refused := refusal{status: r.StatusCode()}
+	if body := r.GetJSONDefault(); body != nil && body.Error.Message != "" {
+		refused.code, refused.message = body.Error.Code, body.Error.Message
 	} else {
-		r.message = fmt.Sprintf("%s answered %s, which is not Railyard's way of answering; is the address right?",
-			resp.Request.URL.Host, resp.Status)
+		refused.message = fmt.Sprintf("the answer is %s, and not in Railyard's form; is the address right?", r.Status())
 	}
-	if resp.StatusCode == http.StatusUnauthorized {
-		r.message += " (the token comes from RAILYARD_TOKEN, --token-file or RAILYARD_TOKEN_FILE)"
+	if r.StatusCode() == http.StatusUnauthorized {
+		refused.message += " (the token comes from RAILYARD_TOKEN, --token-file or RAILYARD_TOKEN_FILE)"
 	}
-	return r
+	return refused
 }
 
-// noAnswer tells a service that is away from a command that was ended.
-func noAnswer(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) || errors.Is(err, context.Canceled) {
-		return err
-	}
-	where := u.URL
-	if at, perr := url.Parse(u.URL); perr == nil {
-		where = at.Scheme + "://" + at.Host
-	}
-	return fmt.Errorf("%w at %s: %w", errAway, where, u.Err)
-}
-
-// decoded reads a JSON answer. It is written around a call of the client: decoded[api.Coach](c.GetCoach(…)).
-func decoded[T any](resp *http.Response, err error) (T, error) {
-	var value T
-	if err := answered(resp, err); err != nil {
+// decoded is done for answers that carry a value.
+func decoded[T any](r interface {
+	reply
+	GetJSON200() *T
+}, err error) (value T, _ error) {
+	if err := done(r, err); err != nil {
 		return value, err
 	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&value); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) || resp.Header.Get("Content-Type") == "text/html" {
-			return value, refusal{resp.StatusCode, "", "the answer is not Railyard's; is the address right?"}
-		}
-		return value, fmt.Errorf("%w: the answer broke off: %w", errAway, err)
+	if r.GetJSON200() == nil {
+		return value, refusal{status: r.StatusCode(), message: "the answer is not in Railyard's form; is the address right?"}
 	}
-	return value, nil
+	return *r.GetJSON200(), nil
 }
 
-// done is for answers without a body.
-func done(resp *http.Response, err error) error {
-	if err := answered(resp, err); err != nil {
+// noAnswer says that the service is away, unless the error has another cause: the command was ended, or what came is not
+// an answer of Railyard's.
+func noAnswer(err error) error {
+	var (
+		u      *url.Error
+		syntax *json.SyntaxError
+		kind   *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, &u):
+		where := u.URL
+		if at, err := url.Parse(u.URL); err == nil {
+			where = at.Scheme + "://" + at.Host
+		}
+		return fmt.Errorf("%w at %s: %w", errAway, where, u.Err)
+	case errors.As(err, &syntax), errors.As(err, &kind):
+		return refusal{message: "the answer is not in Railyard's form; is the address right?"}
 	}
-	return resp.Body.Close()
+	return fmt.Errorf("%w: the answer broke off: %w", errAway, err)
 }

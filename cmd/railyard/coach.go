@@ -18,13 +18,13 @@ func newCoach() *cobra.Command {
 		newCoachOrder(&service, "approve", "Pass the plan of a Coach",
 			`Passes the plan (ROP) of a Coach that waits for it. The approval is bound to the plan and the packages as they are now; the
 author of the commit cannot give it.`,
-			func(cmd *cobra.Command, c *api.Client, id, reason string) error {
-				return done(c.ApproveCoach(cmd.Context(), id, api.ApproveCoachJSONRequestBody{Reason: reason}))
+			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
+				return done(c.ApproveCoachWithResponse(cmd.Context(), id, api.ApproveCoachJSONRequestBody{Reason: reason}))
 			}, "approved; it goes on by itself"),
 		newCoachOrder(&service, "revoke", "Withdraw a Coach",
 			`Withdraws a Coach. Its running rolls are taken back server by server; it ends when they have.`,
-			func(cmd *cobra.Command, c *api.Client, id, reason string) error {
-				return done(c.RevokeCoach(cmd.Context(), id, api.RevokeCoachJSONRequestBody{Reason: reason}))
+			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
+				return done(c.RevokeCoachWithResponse(cmd.Context(), id, api.RevokeCoachJSONRequestBody{Reason: reason}))
 			}, "is being withdrawn"))
 	return cmd
 }
@@ -50,7 +50,7 @@ func newCoachList(service *link) *cobra.Command {
 			if active {
 				params.Active = &active
 			}
-			coaches, err := decoded[[]api.Coach](client.ListCoaches(cmd.Context(), &params))
+			coaches, err := decoded[[]api.Coach](client.ListCoachesWithResponse(cmd.Context(), &params))
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func newCoachShow(service *link) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := decoded[api.Coach](client.GetCoach(cmd.Context(), args[0], &api.GetCoachParams{}))
+			c, err := decoded[api.Coach](client.GetCoachWithResponse(cmd.Context(), args[0], &api.GetCoachParams{}))
 			if err != nil {
 				return about("Coach", args[0], err)
 			}
@@ -136,7 +136,7 @@ func stageAndPause(r api.Roll) string {
 }
 
 // newCoachOrder is a command that orders something of a Coach, with a reason that goes into the event log.
-func newCoachOrder(service *link, verb, short, long string, order func(*cobra.Command, *api.Client, string, string) error, answer string) *cobra.Command {
+func newCoachOrder(service *link, verb, short, long string, order func(*cobra.Command, *api.ClientWithResponses, string, string) error, answer string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: verb + " COACH --reason TEXT", Short: short, Long: long, Args: cobra.ExactArgs(1), Annotations: codes(ordinary),

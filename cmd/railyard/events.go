@@ -42,7 +42,7 @@ outlives restarts of the service; JSON is then one event per line.`,
 			if object != "" {
 				params.Object = &object
 			}
-			events, err := decoded[[]api.Event](client.ListEvents(cmd.Context(), &params))
+			events, err := decoded[[]api.Event](client.ListEventsWithResponse(cmd.Context(), &params))
 			if err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ outlives restarts of the service; JSON is then one event per line.`,
 }
 
 // followEvents asks for what came after the last known event, once a second.
-func followEvents(cmd *cobra.Command, client *api.Client, params api.ListEventsParams, known []api.Event, out format) error {
+func followEvents(cmd *cobra.Command, client *api.ClientWithResponses, params api.ListEventsParams, known []api.Event, out format) error {
 	var after int64
 	page := eventPage
 	params.After, params.Limit = &after, &page
@@ -80,7 +80,7 @@ func followEvents(cmd *cobra.Command, client *api.Client, params api.ListEventsP
 		}
 		var err error
 		events, err = patiently(cmd.Context(), patience{tell: toErr(cmd)}, func() ([]api.Event, error) {
-			return decoded[[]api.Event](client.ListEvents(cmd.Context(), &params))
+			return decoded[[]api.Event](client.ListEventsWithResponse(cmd.Context(), &params))
 		})
 		if err != nil {
 			return err

@@ -65,11 +65,11 @@ same deployment are refused. While the service is away it is tried again.`,
 }
 
 // builds checks that the deployment is of the app: a copied job definition must not publish one app as another.
-func builds(ctx context.Context, client *api.Client, p patience, deployment, app string) error {
+func builds(ctx context.Context, client *api.ClientWithResponses, p patience, deployment, app string) error {
 	d, err := patiently(ctx, p, func() (api.Deployment, error) {
 		ctx, cancel := context.WithTimeout(ctx, quick)
 		defer cancel()
-		return decoded[api.Deployment](client.GetDeployment(ctx, deployment))
+		return decoded[api.Deployment](client.GetDeploymentWithResponse(ctx, deployment))
 	})
 	if err != nil {
 		return about("deployment", deployment, err)
@@ -84,7 +84,7 @@ func builds(ctx context.Context, client *api.Client, p patience, deployment, app
 const stalled = 2 * time.Minute
 
 // upload sends the file once. The digest the service answers must be that of what was sent.
-func upload(ctx context.Context, client *api.Client, deployment, path string) (api.Package, error) {
+func upload(ctx context.Context, client *api.ClientWithResponses, deployment, path string) (api.Package, error) {
 	file, size, err := openPackage(path)
 	if err != nil {
 		return api.Package{}, err
@@ -94,7 +94,7 @@ func upload(ctx context.Context, client *api.Client, deployment, path string) (a
 	timer := time.AfterFunc(stalled, func() { cancel(fmt.Errorf("%w: the upload has stood still for %s", errAway, stalled)) })
 	defer timer.Stop()
 	body := &watched{ReadCloser: file, sum: sha256.New(), moved: func() { timer.Reset(stalled) }}
-	pkg, err := decoded[api.Package](client.PublishPackageWithBody(ctx, deployment, "application/gzip", body,
+	pkg, err := decoded[api.Package](client.PublishPackageWithBodyWithResponse(ctx, deployment, "application/gzip", body,
 		func(_ context.Context, req *http.Request) error {
 			req.ContentLength = size
 			return nil

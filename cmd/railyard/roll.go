@@ -88,7 +88,7 @@ func newRollOrder(service *link, order api.CommandRollJSONBodyCommand, short, lo
 			if servers > 0 {
 				body.Server = &args[1]
 			}
-			if err := done(client.CommandRoll(cmd.Context(), r.Id, body)); err != nil {
+			if err := done(client.CommandRollWithResponse(cmd.Context(), r.Id, body)); err != nil {
 				return about("roll", r.Id, err)
 			}
 			cmd.Printf("roll %s: %s is ordered; follow it with railyard events --follow --object roll/%s\n", r.Id, order, r.Id)
@@ -100,15 +100,15 @@ func newRollOrder(service *link, order api.CommandRollJSONBodyCommand, short, lo
 }
 
 // findRoll returns the roll of this id, or the only running one of the Coach of this id.
-func findRoll(ctx context.Context, client *api.Client, id string) (api.Roll, error) {
-	r, err := decoded[api.Roll](client.GetRoll(ctx, id))
+func findRoll(ctx context.Context, client *api.ClientWithResponses, id string) (api.Roll, error) {
+	r, err := decoded[api.Roll](client.GetRollWithResponse(ctx, id))
 	if !refusedAs(err, api.NotFound) {
 		if err != nil {
 			err = about("roll", id, err)
 		}
 		return r, err
 	}
-	c, err := decoded[api.Coach](client.GetCoach(ctx, id, &api.GetCoachParams{}))
+	c, err := decoded[api.Coach](client.GetCoachWithResponse(ctx, id, &api.GetCoachParams{}))
 	if refusedAs(err, api.NotFound) {
 		return r, fmt.Errorf("there is no roll and no Coach %q; see railyard coach list", id)
 	}

@@ -29,7 +29,7 @@ traffic), "out" (pulled out by Railyard), "down" (its check fails), "maintenance
 			if environment != "" {
 				params.Environment = &environment
 			}
-			sites, err := decoded[[]api.Site](client.ListSites(cmd.Context(), &params))
+			sites, err := decoded[[]api.Site](client.ListSitesWithResponse(cmd.Context(), &params))
 			if err != nil {
 				return err
 			}

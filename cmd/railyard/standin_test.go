@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -185,7 +186,8 @@ func (s *standIn) answer(w http.ResponseWriter, r *http.Request, handle func(*ht
 		status := 500
 		var body api.Error
 		body.Error.Code, body.Error.Message = api.Internal, err.Error()
-		if refused, ok := err.(refusal); ok {
+		var refused refusal
+		if errors.As(err, &refused) {
 			status, body.Error.Code = refused.status, refused.code
 		}
 		w.Header().Set("Content-Type", "application/json")

@@ -231,7 +231,7 @@ func withStore(cmd *cobra.Command, dsn string, create bool, do func(context.Cont
 		return usagef(`which database? Give --database, such as "sqlite:/var/lib/railyard/railyard.db", or RAILYARD_DATABASE`)
 	}
 	if path, ok := strings.CutPrefix(dsn, "sqlite:"); ok && !create {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) { //nolint:gosec // the caller's own file
 			return fmt.Errorf("there is no database %s; correct --database", path)
 		}
 	}

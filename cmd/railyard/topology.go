@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
 	"railyard/internal/fleet"
+	"railyard/server/api"
 )
 
 func newTopology() *cobra.Command {
@@ -23,20 +26,17 @@ func newTopology() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				resp, err := client.GetTopology(cmd.Context())
-				if err := answered(resp, err); err != nil {
+				text, err := topologyText(cmd.Context(), client)
+				if err != nil {
 					return fmt.Errorf("topology: %w", err)
 				}
-				defer resp.Body.Close()
-				if _, err := io.Copy(cmd.OutOrStdout(), resp.Body); err != nil {
-					return fmt.Errorf("topology: %w: the answer broke off: %w", errAway, err)
-				}
-				return nil
+				_, err = cmd.OutOrStdout().Write(text)
+				return err
 			},
 		},
 		&cobra.Command{
 			Use: "apply FILE", Short: "Validate a topology file and put it in force",
-			Long:    "Validates a topology file, as railyard check does, and puts it in force. Rolls that run keep what they began with; - reads\nstandard input.",
+			Long:    "Validates a topology file, as railyard check does, and puts it in force. Rolls that run keep what they began with. The\nfile \"-\" is standard input.",
 			Example: "  railyard topology apply topology.yaml", Args: cobra.ExactArgs(1), Annotations: codes(ordinary),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				client, err := service.open(quick)
@@ -51,7 +51,7 @@ func newTopology() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("the topology is not applied:\n%w", err)
 				}
-				if err := done(client.ApplyTopologyWithBody(cmd.Context(), "application/yaml", bytes.NewReader(text))); err != nil {
+				if err := done(client.ApplyTopologyWithBodyWithResponse(cmd.Context(), "application/yaml", bytes.NewReader(text))); err != nil {
 					return fmt.Errorf("topology %s: %w", name, err)
 				}
 				cmd.Printf("%s is in force: %s (%s)\n", name, inventory(t), t.Digest)
@@ -59,4 +59,21 @@ func newTopology() *cobra.Command {
 			},
 		})
 	return cmd
+}
+
+// topologyText returns the file byte for byte. The generated client would read it as YAML.
+func topologyText(ctx context.Context, client *api.ClientWithResponses) ([]byte, error) {
+	resp, err := client.GetTopology(ctx)
+	if err != nil {
+		return nil, noAnswer(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, done(api.ParseGetTopologyResponse(resp))
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxInput))
+	if err != nil {
+		return nil, noAnswer(err)
+	}
+	return text, nil
 }

@@ -70,7 +70,7 @@ outlives restarts of the service. Ending this command never ends or changes the 
 
 // follower follows one Coach.
 type follower struct {
-	client *api.Client
+	client *api.ClientWithResponses
 	say    func(line string)
 	known  *api.Coach // what was last seen
 }
@@ -79,7 +79,7 @@ func (f *follower) patience() patience { return patience{tell: f.say} }
 
 func (f *follower) coachOf(ctx context.Context, deployment string) (string, error) {
 	d, err := patiently(ctx, f.patience(), func() (api.Deployment, error) {
-		return decoded[api.Deployment](f.client.GetDeployment(ctx, deployment))
+		return decoded[api.Deployment](f.client.GetDeploymentWithResponse(ctx, deployment))
 	})
 	return d.Coach, err
 }
@@ -115,7 +115,7 @@ func (f *follower) poll(ctx context.Context, id string) (api.Coach, error) {
 		seconds := int(pollTime / time.Second)
 		params.Wait, params.Than = &seconds, &f.known.Progress
 	}
-	return decoded[api.Coach](f.client.GetCoach(ctx, id, &params))
+	return decoded[api.Coach](f.client.GetCoachWithResponse(ctx, id, &params))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
