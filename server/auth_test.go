@@ -265,50 +265,39 @@ func TestABrakeWorksWhileTheDatabaseHangs(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	y := newYard(t)
-	form := func(values url.Values, header ...string) *http.Response {
-		request, _ := http.NewRequestWithContext(t.Context(), "POST", y.web.URL+"/login", strings.NewReader(values.Encode()))
+	form := func(values url.Values, header ...string) reply {
+		request := y.request("POST", "/login", strings.NewReader(values.Encode()))
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		for i := 0; i < len(header); i += 2 {
 			request.Header.Set(header[i], header[i+1])
 		}
-		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		answer, err := client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer.Body.Close()
-		return answer
+		return y.ask(request)
 	}
 	good := url.Values{"token": {"token-viewer"}, "next": {"/coaches/" + coachID}}
 	answer := form(good)
-	if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Location") != "/coaches/"+coachID || len(answer.Cookies()) != 1 {
-		t.Fatalf("login: got %d to %q with %v", answer.StatusCode, answer.Header.Get("Location"), answer.Cookies())
+	if answer.status != http.StatusSeeOther || answer.header.Get("Location") != "/coaches/"+coachID || len(answer.cookies) != 1 {
+		t.Fatalf("login: got %d to %q with %v", answer.status, answer.header.Get("Location"), answer.cookies)
 	}
-	cookie := answer.Cookies()[0]
+	cookie := answer.cookies[0]
 	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode {
 		t.Errorf("the cookie is open to scripts or other sites: %v", cookie)
 	}
 	for path, want := range map[string]int{"/": 200, "/api/v1/events": 401} {
-		request, _ := http.NewRequestWithContext(t.Context(), "GET", y.web.URL+path, nil)
+		request := y.request("GET", path, nil)
 		request.AddCookie(cookie)
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer.Body.Close()
-		if answer.StatusCode != want {
-			t.Errorf("%s with the cookie: got %d, expected %d", path, answer.StatusCode, want)
+		if answer := y.ask(request); answer.status != want {
+			t.Errorf("%s with the cookie: got %d, expected %d", path, answer.status, want)
 		}
 	}
-	if answer := form(url.Values{"token": {"guess"}}); answer.StatusCode != 401 || len(answer.Cookies()) != 0 {
-		t.Errorf("a wrong token: got %d with %v", answer.StatusCode, answer.Cookies())
+	if answer := form(url.Values{"token": {"guess"}}); answer.status != 401 || len(answer.cookies) != 0 {
+		t.Errorf("a wrong token: got %d with %v", answer.status, answer.cookies)
 	}
-	if answer := form(good, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); answer.StatusCode != 403 {
-		t.Errorf("a form of another site: got %d, expected 403", answer.StatusCode)
+	if answer := form(good, "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"); answer.status != 403 {
+		t.Errorf("a form of another site: got %d, expected 403", answer.status)
 	}
 	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)"} {
-		if answer := form(url.Values{"token": {"token-viewer"}, "next": {next}}); answer.Header.Get("Location") != "/" {
-			t.Errorf("next %q leads to %q", next, answer.Header.Get("Location"))
+		if answer := form(url.Values{"token": {"token-viewer"}, "next": {next}}); answer.header.Get("Location") != "/" {
+			t.Errorf("next %q leads to %q", next, answer.header.Get("Location"))
 		}
 	}
 }

@@ -155,36 +155,56 @@ func (y *yard) addToken(person string, role access.Role, sbu string, expires tim
 	}
 }
 
+// reply is an answer, read to its end.
+type reply struct {
+	status  int
+	header  http.Header
+	cookies []*http.Cookie
+	body    string
+}
+
 // do sends a request as somebody ("" = nobody) and returns its status and body.
 func (y *yard) do(who, method, path, contentType string, body io.Reader) (int, string) {
 	y.t.Helper()
 	answer := y.send(who, method, path, contentType, body)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		y.t.Fatalf("%s %s: %v", method, path, err)
-	}
-	return answer.StatusCode, string(text)
+	return answer.status, answer.body
 }
 
-func (y *yard) send(who, method, path, contentType string, body io.Reader) *http.Response {
+func (y *yard) send(who, method, path, contentType string, body io.Reader) reply {
 	y.t.Helper()
-	request, err := http.NewRequestWithContext(y.t.Context(), method, y.web.URL+path, body)
-	if err != nil {
-		y.t.Fatal(err)
-	}
+	request := y.request(method, path, body)
 	if who != "" {
 		request.Header.Set("Authorization", "Bearer token-"+who)
 	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
+	return y.ask(request)
+}
+
+func (y *yard) request(method, path string, body io.Reader) *http.Request {
+	y.t.Helper()
+	request, err := http.NewRequestWithContext(y.t.Context(), method, y.web.URL+path, body)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	return request
+}
+
+// ask sends a request, and follows no redirection.
+func (y *yard) ask(request *http.Request) reply {
+	y.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(request)
 	if err != nil {
-		y.t.Fatalf("%s %s: %v", method, path, err)
+		y.t.Fatalf("%s %s: %v", request.Method, request.URL.Path, err)
 	}
-	return answer
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		y.t.Fatalf("%s %s: %v", request.Method, request.URL.Path, err)
+	}
+	return reply{answer.StatusCode, answer.Header, answer.Cookies(), string(text)}
 }
 
 // lockedBuffer lets a test read a log that is still written.

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -43,12 +42,9 @@ func pushOf(repository string, refs ...string) string {
 	return string(body)
 }
 
-func (d delivery) send(t *testing.T, y *yard) *http.Response {
+func (d delivery) send(t *testing.T, y *yard) reply {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, y.web.URL+"/hooks/"+d.host, strings.NewReader(d.body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	request := y.request(http.MethodPost, "/hooks/"+d.host, strings.NewReader(d.body))
 	if d.secret != "" {
 		mac := hmac.New(sha256.New, []byte(d.secret))
 		mac.Write([]byte(d.body))
@@ -62,12 +58,7 @@ func (d delivery) send(t *testing.T, y *yard) *http.Response {
 	for name, value := range d.header {
 		request.Header.Set(name, value)
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { answer.Body.Close() })
-	return answer
+	return y.ask(request)
 }
 
 func TestHooks(t *testing.T) {
@@ -117,12 +108,8 @@ func TestHooks(t *testing.T) {
 			d := good()
 			c.change(&d)
 			answer := d.send(t, y)
-			body, err := io.ReadAll(answer.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if answer.StatusCode != c.status || !strings.Contains(string(body), c.says) {
-				t.Errorf("got %d %s, expected %d and %s", answer.StatusCode, body, c.status, c.says)
+			if answer.status != c.status || !strings.Contains(answer.body, c.says) {
+				t.Errorf("got %d %s, expected %d and %s", answer.status, answer.body, c.status, c.says)
 			}
 			if got := len(y.pending()); got != c.stored {
 				t.Errorf("%d deliveries are stored, expected %d", got, c.stored)
@@ -173,8 +160,8 @@ func (d delivery) ids(t *testing.T, y *yard) []int64 {
 	t.Helper()
 	answer := d.send(t, y)
 	var body struct{ Deliveries []int64 }
-	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil || answer.StatusCode != http.StatusAccepted {
-		t.Fatalf("got %d, %v", answer.StatusCode, err)
+	if err := json.Unmarshal([]byte(answer.body), &body); err != nil || answer.status != http.StatusAccepted {
+		t.Fatalf("got %d %s, %v", answer.status, answer.body, err)
 	}
 	return body.Deliveries
 }
@@ -198,12 +185,11 @@ func TestAPushWhileTheDatabaseIsDownIsToBeSentAgain(t *testing.T) {
 	down := true
 	y := newYard(t, func(o *server.Options) { o.Store = broken{o.Store, &down} })
 	answer := good().send(t, y)
-	body, _ := io.ReadAll(answer.Body)
-	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-		t.Errorf("got %d, Retry-After %q; expected 503 with it", answer.StatusCode, answer.Header.Get("Retry-After"))
+	if answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" {
+		t.Errorf("got %d, Retry-After %q; expected 503 with it", answer.status, answer.header.Get("Retry-After"))
 	}
-	if strings.Contains(string(body), "10.0.0.7") {
-		t.Errorf("the answer tells what is inside: %s", body)
+	if strings.Contains(answer.body, "10.0.0.7") {
+		t.Errorf("the answer tells what is inside: %s", answer.body)
 	}
 	if len(y.kicks()) != 0 {
 		t.Errorf("woken without anything stored: %v", y.kicks())

@@ -55,7 +55,9 @@ func (s *Server) logout(c *gin.Context) {
 // cookie is Secure when the browser came by TLS, to us or to a proxy before us.
 func (s *Server) cookie(c *gin.Context, name, value string, seconds int) *http.Cookie {
 	secure := c.Request.TLS != nil || c.GetHeader("X-Forwarded-Proto") == "https"
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure}
+	return &http.Cookie{ //nolint:gosec // Secure is set above: on plain HTTP, such a cookie would never come back
+		Name: name, Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure,
+	}
 }
 
 var origins = http.NewCrossOriginProtection()

@@ -166,7 +166,7 @@ func (s *Server) BeginDeployment(ctx context.Context, r api.BeginDeploymentReque
 	}
 	key := fmt.Sprintf("%s/%s#%d", build.Controller, r.Body.Job, r.Body.Number)
 	at := s.now()
-	err = s.Store.BeginBuild(ctx, r.Deployment, key, pipeline.Begun{Number: int64(r.Body.Number), URL: value(r.Body.Url)}, at, event.Event{
+	err = s.Store.BeginBuild(ctx, r.Deployment, key, pipeline.Begun{Number: r.Body.Number, URL: value(r.Body.Url)}, at, event.Event{
 		At: at, Actor: actor.String(), Object: "deployment/" + r.Deployment, Coach: coach.ID, What: "build_began", Why: key, To: value(r.Body.Url),
 	})
 	if errors.Is(err, store.ErrDuplicate) {

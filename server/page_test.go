@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -70,13 +69,12 @@ func TestEveryAnswerClosesWhatBrowsersAllow(t *testing.T) {
 	y := newYard(t)
 	for _, path := range []string{"/", "/login", "/assets/page.js", "/api/v1/sites", "/healthz", "/none"} {
 		answer := y.send("viewer", "GET", path, "", nil)
-		answer.Body.Close()
-		csp := answer.Header.Get("Content-Security-Policy")
+		csp := answer.header.Get("Content-Security-Policy")
 		if !strings.HasPrefix(csp, "default-src 'none';") || strings.Contains(csp, "unsafe") || strings.Contains(csp, "http") {
 			t.Errorf("%s: Content-Security-Policy is %q", path, csp)
 		}
-		if answer.Header.Get("X-Content-Type-Options") != "nosniff" || answer.Header.Get("Railyard-Request") == "" {
-			t.Errorf("%s: headers are missing: %v", path, answer.Header)
+		if answer.header.Get("X-Content-Type-Options") != "nosniff" || answer.header.Get("Railyard-Request") == "" {
+			t.Errorf("%s: headers are missing: %v", path, answer.header)
 		}
 	}
 }
@@ -96,22 +94,16 @@ func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
 
 func TestALinkFromAnotherSiteFindsItsWayThroughTheStrictCookie(t *testing.T) {
 	y := newYard(t)
-	ask := func(site string) *http.Response {
-		request, _ := http.NewRequestWithContext(t.Context(), "GET", y.web.URL+"/coaches/"+coachID, nil)
+	ask := func(site string) reply {
+		request := y.request("GET", "/coaches/"+coachID, nil)
 		request.Header.Set("Sec-Fetch-Site", site)
 		request.Header.Set("Sec-Fetch-Mode", "navigate")
-		client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		answer, err := client.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer.Body.Close()
-		return answer
+		return y.ask(request)
 	}
-	if answer := ask("cross-site"); answer.StatusCode != 200 || answer.Header.Get("Refresh") != "0" {
-		t.Errorf("from another site: got %d, Refresh %q; expected a reload of our own", answer.StatusCode, answer.Header.Get("Refresh"))
+	if answer := ask("cross-site"); answer.status != 200 || answer.header.Get("Refresh") != "0" {
+		t.Errorf("from another site: got %d, Refresh %q; expected a reload of our own", answer.status, answer.header.Get("Refresh"))
 	}
-	if answer := ask("same-origin"); answer.StatusCode != 303 || answer.Header.Get("Location") != "/login?next=%2Fcoaches%2F"+coachID {
-		t.Errorf("after the reload: got %d to %q, expected the login", answer.StatusCode, answer.Header.Get("Location"))
+	if answer := ask("same-origin"); answer.status != 303 || answer.header.Get("Location") != "/login?next=%2Fcoaches%2F"+coachID {
+		t.Errorf("after the reload: got %d to %q, expected the login", answer.status, answer.header.Get("Location"))
 	}
 }

@@ -313,7 +313,7 @@ type Server struct {
 	Rotation ServerRotation `json:"rotation"`
 	Smoke    bool           `json:"smoke"`
 
-	// Version version that really runs
+	// Version version that really runs, or the release name when it is not known
 	Version *string `json:"version,omitempty"`
 
 	// Weight percent of a full share
@@ -345,7 +345,7 @@ type Site struct {
 	// Stage and its stage
 	Stage *string `json:"stage,omitempty"`
 
-	// Version versions of its apps
+	// Version versions of its apps, for people
 	//
 	// Example: 1.4.2
 	Version *string `json:"version,omitempty"`
