@@ -51,6 +51,9 @@ func (d *decider) obeyOne(c Command) string {
 // resume goes on from where the roll paused; for a breach or doubt that means the person accepts it for this batch.
 func (d *decider) resume() string {
 	if d.Roll.Pause == nil {
+		if d.obs.Braked {
+			return "done" // the brake was known here, and never stored
+		}
 		return "nothing to resume: the roll is not paused"
 	}
 	switch d.Roll.Pause.Cause {
@@ -58,16 +61,28 @@ func (d *decider) resume() string {
 		d.Accepted = true
 	case CauseBudget:
 		d.Forgiven = d.failures()
-	case CauseFirst:
-		d.unpause()
-		d.enter(RolledBack, d.Batch, "accepted: the new servers stay out of rotation")
-		return "done"
+	case CauseFirst, CauseProgress:
+		if d.Stage == RollingBack && d.From.ID == "" {
+			d.acceptFirst()
+			return "done"
+		}
 	}
 	d.unpause()
 	return "done"
 }
 
-// retry gives failed servers another chance and nothing else.
+// acceptFirst ends the rollback of a first release. Servers that the floor kept in rotation stay there, and are named.
+func (d *decider) acceptFirst() {
+	d.unpause()
+	for i := range d.Targets {
+		if t := &d.Targets[i]; t.State == Active || t.State == Waiting {
+			t.State, t.Step, t.Since, t.Note = Skipped, "", d.now, "keeps the revision: it could not be taken out within the floor"
+		}
+	}
+	d.enter(RolledBack, d.Batch, "accepted: the new servers stay out of rotation")
+}
+
+// retry gives failed servers another chance and nothing else. What was accepted of their failures is forgotten.
 func (d *decider) retry() string {
 	any := false
 	for i := range d.Targets {
@@ -83,17 +98,20 @@ func (d *decider) retry() string {
 	if d.Roll.Pause != nil && d.Roll.Pause.Cause != CauseBrake {
 		d.unpause()
 	}
+	d.Forgiven = 0
 	d.SettledAt = time.Time{} // the batch is in work again; it is judged anew when it is done
 	return "done"
 }
 
+// skip leaves a server out of this roll. One that was only pulled out goes back into rotation as it is; one that was
+// switched, or half so, stays out: nobody knows what it would serve.
 func (d *decider) skip(c Command) string {
 	i := slices.IndexFunc(d.Targets, func(t Target) bool { return t.Server == c.Server })
 	if i < 0 {
 		return fmt.Sprintf("refused: %q is not a server of %s", c.Server, d.Site)
 	}
 	t := &d.Targets[i]
-	if t.State == Settled || t.State == Left {
+	if t.State == Settled || t.State == Left || t.State == Skipped {
 		return fmt.Sprintf("refused: %s is already %s", t.Server, t.State)
 	}
 	t.State, t.Step, t.Since, t.Note = Skipped, "", d.now, "skipped: "+c.Reason
@@ -102,19 +120,31 @@ func (d *decider) skip(c Command) string {
 
 // turnBack starts the way back: regular, emergency, or as a withdrawal.
 func (d *decider) turnBack(c Command) string {
-	if c.Kind == CmdEmergency {
-		d.Emergency = true
-	}
-	if d.Roll.Pause != nil {
-		d.unpause()
-	}
 	if d.Stage == Queued {
+		d.unpause()
 		d.enter(Revoked, 0, orDefault(c.Reason, "revoked")+": no server was touched")
 		return "done"
 	}
-	if d.Stage != RollingBack {
-		d.rollBack(fmt.Sprintf("%s by %s: %s", c.Kind, c.Actor, c.Reason))
+	if why := d.noWayBack(); why != "" {
+		return "refused: " + why
 	}
+	d.unpause()
+	if c.Kind == CmdEmergency {
+		d.Emergency = true
+	}
+	if d.Stage == RollingBack {
+		if d.Emergency {
+			d.Regular, d.SettledAt = false, time.Time{}
+		}
+		return "done"
+	}
+	why := fmt.Sprintf("%s by %s: %s", c.Kind, c.Actor, c.Reason)
+	if c.Kind == CmdRevoke && d.inBatch(-1, func(t Target) bool { return t.Touched || t.Pulled }) == 0 {
+		d.enter(Revoked, d.Batch, why+": no server was touched")
+		return "done"
+	}
+	d.Regular = !d.Emergency
+	d.rollBack(why)
 	return "done"
 }
 

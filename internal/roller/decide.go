@@ -34,7 +34,9 @@ func Decide(r Roll, obs Observation, now time.Time) Decision {
 		d.listen()
 		for d.advance() {
 		}
-		d.work()
+		if d.work() {
+			d.wakeIn(0) // a server that settled may end its batch
+		}
 		d.watchProgress()
 	}
 	return d.decision(r)
@@ -93,7 +95,7 @@ func (d *decider) finish(s *Save) {
 		to := d.To
 		s.Complete = &to
 	case RolledBack:
-		if d.Kind == Release {
+		if d.Kind == Release && d.inBatch(-1, func(t Target) bool { return t.Touched }) > 0 {
 			s.Bar = d.To.ID
 		}
 	}
@@ -139,12 +141,22 @@ func (d *decider) pause(cause Cause, why string) {
 	d.tell(event.Event{What: "paused", To: string(cause), Why: why})
 }
 
+// unpause goes on. The time a brake took is not held against the servers it caught in the middle of a step.
 func (d *decider) unpause() {
+	if d.braked() {
+		for i := range d.Targets {
+			if t := &d.Targets[i]; t.State == Active {
+				t.Since = d.now
+			}
+		}
+	}
 	d.Roll.Pause = nil
 	d.ProgressAt = d.now
 }
 
-func (d *decider) braked() bool { return d.Roll.Pause != nil && d.Roll.Pause.Cause == CauseBrake }
+func (d *decider) braked() bool {
+	return d.obs.Braked || (d.Roll.Pause != nil && d.Roll.Pause.Cause == CauseBrake)
+}
 
 func (d *decider) wakeIn(after time.Duration) {
 	d.wake = min(d.wake, max(after, time.Millisecond))
@@ -152,10 +164,10 @@ func (d *decider) wakeIn(after time.Duration) {
 
 // watchProgress pauses a roll in which nothing has moved for too long, and says where it hangs. Timed waits are progress.
 func (d *decider) watchProgress() {
-	if d.Roll.Pause != nil || d.Stage == Queued || d.Stage.Terminal() || !d.SettledAt.IsZero() {
+	if d.Roll.Pause != nil || d.obs.Braked || d.Stage == Queued || d.Stage.Terminal() || !d.SettledAt.IsZero() {
 		return
 	}
-	if d.now.Sub(d.ProgressAt) < d.Strategy.Progress {
+	if d.now.Sub(later(d.ProgressAt, d.obs.Since)) < d.Strategy.Progress {
 		return
 	}
 	where := "no server is in work"
@@ -181,12 +193,13 @@ func (d *decider) asks() bool {
 }
 
 // Question is what the monitor is asked about the roll as it stands; ok is false when there is nothing to ask. While a
-// batch is in work the servers of the batches before it are watched; once it is settled it is judged itself.
+// batch is in work the servers of the batches before it are watched; once it is settled it is judged itself. On a regular
+// way back it is about the servers that returned.
 func (r Roll) Question(obs Observation) (q verdict.Question, ok bool) {
-	if r.Stage.Terminal() || r.Stage == Queued || r.Stage == RollingBack {
+	if r.Stage.Terminal() || r.Stage == Queued || (r.Stage == RollingBack && !r.Regular) {
 		return verdict.Question{}, false
 	}
-	q = verdict.Question{Site: r.Site, Roll: r.ID, Stage: string(r.Stage), Batch: r.Batch, Since: r.judgedSince()}
+	q = verdict.Question{Site: r.Site, Roll: r.ID, Stage: r.judgedAs(), Batch: r.Batch, Since: r.judgedSince()}
 	for _, t := range r.Targets {
 		switch {
 		case r.judges(t):
@@ -200,11 +213,22 @@ func (r Roll) Question(obs Observation) (q verdict.Question, ok bool) {
 
 // judges reports whether the target takes part in the present look.
 func (r Roll) judges(t Target) bool {
-	if r.Stage == Smoke {
+	switch r.Stage {
+	case Smoke:
 		return t.State == Active && t.Step == Hold && !r.SettledAt.IsZero()
+	case RollingBack:
+		return t.State == Settled && t.Touched && t.Batch == r.Batch && !r.SettledAt.IsZero()
 	}
 	inLook := r.Stage == Watch || r.SettledAt.IsZero() || t.Batch == r.Batch
 	return t.State == Settled && t.Touched && inLook
+}
+
+// judgedAs names the stage whose indicators judge this one: the way back is judged as a roll is.
+func (r Roll) judgedAs() string {
+	if r.Stage == RollingBack {
+		return string(Rolling)
+	}
+	return string(r.Stage)
 }
 
 // judgedSince is when the present look began.

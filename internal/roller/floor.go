@@ -4,18 +4,18 @@ package roller
 // and in rotation. It is counted afresh for every decision from what is observed, less what this roll has taken out or
 // is about to, so orders whose effect is not visible yet count as done.
 type floor struct {
-	up  int // healthy and in rotation now
+	up  int // healthy, in rotation and not ours to take out already
 	min int
 }
 
 func newFloor(r Roll, obs Observation) *floor {
 	f := &floor{min: r.MinUp}
-	if r.AllowDowntime {
+	if r.AllowDowntime || obs.flipped == ruleFloor {
 		f.min = 0
 	}
-	taken := map[string]bool{}
+	taken := make(map[string]bool, len(r.Targets))
 	for _, t := range r.Targets {
-		taken[t.Server] = t.Pulled || (!r.Balanced && t.State == Active && t.Step != PullOut)
+		taken[t.Server] = t.Pulled
 	}
 	for name, s := range obs.Servers {
 		if s.inRotation(r.Balanced) && !taken[name] {
@@ -36,4 +36,10 @@ func (f *floor) take(s ServerState, balanced bool) bool {
 	}
 	f.up--
 	return true
+}
+
+// again asks whether a server that was taken before, and so is not counted, may be ordered out once more: others may have
+// died since, and then it stays in for them until they are back.
+func (f *floor) again(s ServerState, balanced bool) bool {
+	return !s.inRotation(balanced) || f.up >= f.min
 }

@@ -51,6 +51,9 @@ func layout(r *Roll, obs Observation, now time.Time) {
 	slices.Sort(live)
 	slices.Sort(out)
 	r.Targets = nil
+	smoke, rest := smokeWithin(*r, obs, smoke, len(live))
+	live = append(live, rest...)
+	slices.Sort(live)
 	for _, name := range smoke {
 		r.Targets = append(r.Targets, newTarget(r, obs.Servers[name], 0, now))
 	}
@@ -72,12 +75,36 @@ func newTarget(r *Roll, s ServerState, batch int, now time.Time) Target {
 	switch {
 	case !s.Reachable:
 		t.State, t.Note = Owed, "down when the roll started: "+s.HostError
+	case s.Unlisted:
+		t.State, t.Note = Owed, "the balancer does not know it"
 	case s.Member.Foreign:
 		t.State, t.Note = Owed, "in somebody's maintenance: "+s.Member.Detail
 	case s.Host.Runs(r.To) && s.inRotation(r.Balanced):
-		t.State, t.Note = Settled, "already on the revision"
+		t.State, t.Note, t.Touched = Settled, "already on the revision", true
 	}
 	return t
+}
+
+// smokeWithin chooses the smoke servers of batch 0. They are all out of rotation together while they are tested, so no more
+// live ones are taken than the floor allows; the others are rolled with the rest.
+func smokeWithin(r Roll, obs Observation, smoke []string, live int) (chosen, rest []string) {
+	for _, name := range smoke {
+		if obs.Servers[name].inRotation(r.Balanced) {
+			live++
+		}
+	}
+	spare := max(1, live-r.MinUp)
+	for _, name := range smoke {
+		if obs.Servers[name].inRotation(r.Balanced) && !r.AllowDowntime {
+			if spare == 0 {
+				rest = append(rest, name)
+				continue
+			}
+			spare--
+		}
+		chosen = append(chosen, name)
+	}
+	return chosen, rest
 }
 
 // interleave spreads the servers that are out evenly among the live ones, so that no batch holds all the live ones while

@@ -14,14 +14,26 @@ func (d *decider) membership() {
 	}
 	d.leave()
 	if d.Stage == RollingBack {
+		d.findAgain()
 		return
 	}
 	late := d.lateBatch()
 	before := len(d.Targets)
-	came := d.comeBack(late) || d.join(late)
-	if came || len(d.Targets) > before {
+	came, met := d.comeBack(late), d.join(late)
+	if came || met || len(d.Targets) > before {
 		d.Batches = max(d.Batches, late)
 		sortTargets(d.Targets)
+	}
+}
+
+// findAgain takes back servers that had left the topology with the revision on them and are in it again.
+func (d *decider) findAgain() {
+	for i := range d.Targets {
+		t := &d.Targets[i]
+		if s, there := d.obs.Servers[t.Server]; there && t.State == Left && t.Touched && s.Asked {
+			t.State, t.Since, t.Note = Waiting, d.now, returned
+			d.tell(event.Event{What: "server_returned", Server: t.Server, Why: "it goes back with the others"})
+		}
 	}
 }
 
@@ -52,8 +64,9 @@ func (d *decider) leave() {
 func (d *decider) comeBack(batch int) (any bool) {
 	for i := range d.Targets {
 		t := &d.Targets[i]
-		s := d.obs.Servers[t.Server]
-		if t.State != Owed || !s.Reachable || s.Member.Foreign || d.obs.BalancerError != "" {
+		s, there := d.obs.Servers[t.Server]
+		away := !there || !s.Reachable || s.Unlisted || s.Member.Foreign || d.obs.BalancerError != ""
+		if (t.State != Owed && t.State != Left) || away {
 			continue
 		}
 		t.State, t.Batch, t.Since, t.Note = Waiting, batch, d.now, returned
@@ -64,6 +77,9 @@ func (d *decider) comeBack(batch int) (any bool) {
 }
 
 func (d *decider) join(batch int) (any bool) {
+	if d.obs.BalancerError != "" {
+		return false
+	}
 	known := map[string]bool{}
 	for _, t := range d.Targets {
 		known[t.Server] = true

@@ -19,15 +19,34 @@ type Observation struct {
 	Verdict    *verdict.Verdict  // the newest answer to Roll.Question
 	Commands   []Command         // pending, oldest first
 	SiteError  string            // why the site could not be read from the topology; Servers are then the last known ones
+	// Since is when this process began to look at the site. What happened before, while nobody looked, is held against
+	// nobody: no step, verdict or progress is overdue because Railyard was away.
+	Since time.Time
+	// Braked: a person's brake is known to this process but not stored yet. No work starts.
+	Braked bool
 	// BalancerError is why the balancer could not be read; members are then the last known ones and nothing is taken out.
 	BalancerError string
+	// BalancerSince is since when the balancer answers without a break.
+	BalancerSince time.Time
+
+	flipped rule // set by tests only
 }
+
+// rule names one that a test can switch off, to show that the simulation would find it missing.
+type rule string
+
+const (
+	ruleFloor rule = "floor"
+	ruleJudge rule = "judge"
+	ruleBatch rule = "batch"
+)
 
 // ServerState is one server of the site, as topology, balancer and host see it.
 type ServerState struct {
 	Server    fleet.Server
 	Member    Member // zero when the balancer does not know it
-	Asked     bool   // the host was asked at least once
+	Unlisted  bool   // the balancer answers, but does not know it
+	Asked     bool   // the host was asked since the last action that could have changed it
 	Reachable bool   // and answered
 	HostError string // why it did not
 	Host      HostState

@@ -93,6 +93,7 @@ type Roll struct {
 	Accepted   bool      // a person accepted this stage's (or batch's) soft breach or doubt
 	Forgiven   int       // failed servers a person accepted by resuming
 	Emergency  bool      // rolling back as parallel as the floor allows
+	Regular    bool      // rolling back batch by batch, each judged: a person asked for it
 
 	Pause   *Pause
 	Verdict *verdict.Verdict // the last one acted upon or shown
@@ -155,8 +156,9 @@ type Target struct {
 	State   TargetState `json:"state"`
 	Step    Step        `json:"step,omitempty"`
 	Since   time.Time   `json:"since"`             // when State or Step began
-	Touched bool        `json:"touched,omitempty"` // a switch to To was ever ordered
+	Touched bool        `json:"touched,omitempty"` // a switch to To was ever ordered, or it ran To before
 	Exposed bool        `json:"exposed,omitempty"` // it took public traffic on To
 	Pulled  bool        `json:"pulled,omitempty"`  // our pull flag: we took it out and must put it back
+	Ordered bool        `json:"ordered,omitempty"` // this roll ever set its weight, and so answers for it
 	Note    string      `json:"note,omitempty"`    // the last error, or why it is owed, failed, skipped
 }

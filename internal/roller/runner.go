@@ -23,6 +23,8 @@ type Runner struct {
 	// Saved, if set, is called after each saved decision, so that whoever waits for the roll can look. It must not block.
 	Saved func(Roll)
 
+	flipped rule // set by tests only
+
 	mu    sync.Mutex
 	rolls map[string]*drive
 }
@@ -36,12 +38,13 @@ func (r *Runner) Run(ctx context.Context, news <-chan struct{}) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		claims, err := r.Store.ClaimRolls(ctx, r.Owner, r.now(), r.LeaseTTL)
+		asked := r.now()
+		claims, err := r.claim(ctx, asked)
 		if err != nil && ctx.Err() == nil {
 			r.Log.WithError(err).Warn("claim rolls: the database does not answer; trying again")
 		}
 		for _, c := range claims {
-			r.start(ctx, &wg, c)
+			r.start(ctx, &wg, c, asked)
 		}
 		select {
 		case <-ctx.Done():
@@ -69,9 +72,21 @@ func (r *Runner) defaults() {
 // now is the time all decisions and rows of this replica use: UTC, microseconds, no monotonic part, as the store keeps it.
 func (r *Runner) now() time.Time { return r.Now().UTC().Truncate(time.Microsecond) }
 
-func (r *Runner) start(ctx context.Context, wg *sync.WaitGroup, c Claim) {
-	d := newDrive(r, c)
+// claim takes new work. It is given up before the first lease it took would be over.
+func (r *Runner) claim(ctx context.Context, now time.Time) ([]Claim, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.LeaseTTL/2, errStorePatience)
+	defer cancel()
+	return r.Store.ClaimRolls(ctx, r.Owner, now, r.LeaseTTL)
+}
+
+// start drives a roll that was claimed by a call made at the given time. A brake that could not be stored yet holds on when
+// this process claims the roll anew.
+func (r *Runner) start(ctx context.Context, wg *sync.WaitGroup, c Claim, asked time.Time) {
+	d := newDrive(r, c, asked)
 	r.mu.Lock()
+	if before := r.rolls[c.Roll.ID]; before != nil {
+		d.braked.Store(before.braked.Load())
+	}
 	r.rolls[c.Roll.ID] = d
 	r.mu.Unlock()
 	wg.Go(func() {
@@ -97,11 +112,12 @@ func (r *Runner) Kick(roll string) {
 }
 
 // Brake stops new actions of the roll at once, in memory, before and even without the database. The stored command that
-// follows makes it a pause that survives; a stored resume ends it.
+// follows makes it a pause that survives; a resume or a rollback asked for later ends it. It does nothing when another
+// replica drives the roll: that one reads the stored command within a second.
 func (r *Runner) Brake(roll string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if d := r.rolls[roll]; d != nil {
-		d.braked.Store(true)
+		d.braked.Store(r.Now().UnixMicro())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,29 +19,39 @@ type drive struct {
 	log    logrus.FieldLogger
 	claim  Claim
 	roll   Roll
-	until  time.Time   // the lease, by our clock; past it nothing is done
-	braked atomic.Bool // see Runner.Brake
+	until  time.Time    // the lease, by our clock; past it nothing is done
+	alive  time.Time    // when the database answered last
+	braked atomic.Int64 // see Runner.Brake: since when, in Unix microseconds; 0 = not
 	kicked chan struct{}
 
 	site      OpenSite
 	siteError string
-	eyes      *eyes // what is observed of the site
+	since     time.Time // see Observation.Since
+	eyes      *eyes     // what is observed of the site
 	hands     *hands
 	verdict   *verdict.Verdict
 	asked     time.Time
 	answers   chan verdict.Verdict
 	asking    bool
 	holder    string
+	unsaved   *Decision // of which it is not known whether it was saved
 	commands  []Command
-	heard     time.Time // when the commands were last read
+	heard     time.Time // when the commands were last asked for
 	current   *Revision
 	barred    map[string]string
 }
 
-func newDrive(r *Runner, c Claim) *drive {
+const (
+	storePatience = 2 * time.Second  // a database that takes longer does not answer
+	judgePatience = 30 * time.Second // a monitor that takes longer does not answer
+)
+
+var errStorePatience = errors.New("the database gave no answer in time")
+
+func newDrive(r *Runner, c Claim, asked time.Time) *drive {
 	return &drive{
 		Runner: r, claim: c, roll: c.Roll,
-		until:   r.now().Add(r.LeaseTTL),
+		until: asked.Add(r.LeaseTTL), alive: asked, since: r.now(),
 		log:     r.Log.WithFields(logrus.Fields{"roll": c.Roll.ID, "site": c.Roll.Site.String()}),
 		kicked:  make(chan struct{}, 1),
 		answers: make(chan verdict.Verdict, 1),
@@ -69,9 +80,15 @@ func (d *drive) run(ctx context.Context) error {
 	defer wake.Stop()
 	for {
 		d.look(ctx)
-		next, err := d.decide(ctx)
+		next, err := d.decide(work)
+		if ctx.Err() != nil && !d.roll.Stage.Terminal() {
+			return errors.Join(ctx.Err(), d.handOver())
+		}
 		if err != nil || d.roll.Stage.Terminal() {
 			return err
+		}
+		if d.now().Sub(d.eyes.lookingSince) >= next {
+			d.eyes.lookAtBalancer(d.site) // also when other news keeps the timer from ever ringing
 		}
 		wake.Reset(next)
 		select {
@@ -86,64 +103,122 @@ func (d *drive) run(ctx context.Context) error {
 		case seen := <-d.eyes.balancer:
 			d.eyes.sawBalancer(seen)
 		case seen := <-d.eyes.host:
-			d.eyes.sawHost(seen)
-			d.eyes.lookAtHosts(d.site)
+			d.eyes.sawHost(seen, d.site)
+			d.eyes.lookAtHosts(d.site, d.refresh())
 		case done := <-d.hands.done:
 			d.hands.finished(done)
 			d.eyes.after(done, d.site)
 		case v := <-d.answers:
 			d.verdict, d.asking = &v, false
 		case <-wake.C:
-			d.eyes.lookAtBalancer(d.site)
 		}
 	}
 }
 
 // decide makes one decision, saves it and starts its actions. It returns how long nothing needs to be looked at.
 func (d *drive) decide(ctx context.Context) (time.Duration, error) {
+	if d.unsaved != nil {
+		if saved, err := d.save(ctx, *d.unsaved); !saved {
+			return time.Second, err
+		}
+	}
 	now := d.now()
+	obs := d.observation()
+	decision := Decide(d.roll, obs, now)
+	if decision.Changed {
+		if saved, err := d.save(ctx, decision); !saved {
+			return time.Second, err
+		}
+	}
+	if decision.Asks && !d.roll.Stage.Terminal() {
+		d.ask(ctx, obs, now)
+	}
+	for _, a := range decision.Actions {
+		if d.mayAct() {
+			d.hands.start(a, d.site, d.roll.Strategy.StepTimeout)
+		}
+	}
+	return decision.Wake, nil
+}
+
+func (d *drive) observation() Observation {
 	obs := d.eyes.observation(d.site, d.siteError)
+	switch {
+	case d.roll.Balanced && d.site.Balancer == nil && d.siteError == "":
+		obs.BalancerError = "the topology names no balancer for the site any more"
+	case !d.roll.Balanced && d.site.Balancer != nil:
+		obs.SiteError = "the site got a balancer after the roll was made; revoke the roll and make it again"
+	}
 	obs.LockHolder, obs.Current, obs.Barred = d.holder, d.current, d.barred
 	obs.Verdict, obs.Commands = d.verdict, d.commands
 	obs.Last, obs.Busy = d.hands.last, d.hands.busy
-	decision := Decide(d.roll, obs, now)
-	if decision.Changed {
-		if err := d.Store.SaveRoll(ctx, d.claim, decision.Save); err != nil {
-			if errors.Is(err, ErrFenced) || ctx.Err() != nil {
-				return 0, err
-			}
-			d.log.WithError(err).Warn("save roll: nothing is done until the database answers")
-			return time.Second, nil
+	obs.Since, obs.Braked = d.since, d.braked.Load() != 0
+	obs.flipped = d.flipped
+	return obs
+}
+
+// mayAct reports whether a new action may start: the lease and the site's lock are ours, the database was heard of lately
+// (or another replica could not pass a brake on), and nobody braked here.
+func (d *drive) mayAct() bool {
+	now := d.now()
+	return now.Before(d.until) && d.holder == d.roll.ID && now.Sub(d.alive) <= storePatience && d.braked.Load() == 0
+}
+
+// save writes a decision and makes its state ours. When it is not known whether the database took it, the same decision is
+// written again before any other is made: another one could differ in what the first, if it was taken, has done already.
+func (d *drive) save(ctx context.Context, decision Decision) (saved bool, err error) {
+	call, cancel := d.patience(ctx)
+	defer cancel()
+	err = d.Store.SaveRoll(call, d.claim, decision.Save)
+	if errors.Is(err, ErrFenced) || (err != nil && ctx.Err() != nil) {
+		return false, err
+	}
+	if err != nil {
+		d.unsaved = &decision
+		d.log.WithError(err).Warn("save roll: nothing is done until the database answers")
+		return false, nil
+	}
+	d.alive, d.unsaved, d.roll = d.now(), nil, decision.Roll
+	d.releaseBrake(decision.Save.Handled)
+	d.commands = slices.DeleteFunc(d.commands, func(c Command) bool { return slices.Contains(decision.Save.Handled, c.ID) })
+	if d.Saved != nil {
+		d.Saved(d.roll)
+	}
+	return true, nil
+}
+
+// releaseBrake ends the brake in memory: the stored one takes over, or a person let go after it.
+func (d *drive) releaseBrake(handled []int64) {
+	since := d.braked.Load()
+	for _, c := range d.commands {
+		if since == 0 || !slices.Contains(handled, c.ID) {
+			continue
 		}
-		d.roll, d.commands = decision.Roll, nil
-		if d.roll.Pause == nil && len(decision.Save.Handled) > 0 {
-			d.braked.Store(false)
+		letsGo := c.Kind != CmdRetry && c.Kind != CmdSkip && c.At.UnixMicro() >= since
+		if c.Kind == CmdBrake || letsGo {
+			d.braked.CompareAndSwap(since, 0)
+			d.since = d.now()
+			return
 		}
-		if d.Saved != nil {
-			d.Saved(d.roll)
-		}
 	}
-	if now.After(d.until) || d.braked.Load() {
-		return time.Second, nil // not ours any more, or a person said stop
-	}
-	for _, a := range decision.Actions {
-		d.hands.start(a, d.site, d.roll.Strategy.StepTimeout)
-	}
-	if decision.Asks {
-		d.ask(ctx, obs, now)
-	}
-	return decision.Wake, nil
+}
+
+// patience bounds one call of the database.
+func (d *drive) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, storePatience, errStorePatience)
 }
 
 // ask puts the roll's question to the monitor, one at a time.
 func (d *drive) ask(ctx context.Context, obs Observation, now time.Time) {
 	q, ok := d.roll.Question(obs)
-	if !ok || d.asking || now.Sub(d.asked) < judgeEvery {
+	if !ok || (d.asking && now.Sub(d.asked) < judgePatience) || now.Sub(d.asked) < judgeEvery {
 		return
 	}
 	d.asking, d.asked = true, now
 	go func() {
-		v := d.Judge.Judge(ctx, q)
+		call, cancel := context.WithTimeout(ctx, judgePatience)
+		defer cancel()
+		v := d.Judge.Judge(call, q)
 		select {
 		case d.answers <- v:
 		case <-ctx.Done():
@@ -165,15 +240,27 @@ func (d *drive) look(ctx context.Context) {
 	} else {
 		d.site = site
 	}
-	d.eyes.lookAtHosts(d.site)
-	if commands, err := d.Store.PendingCommands(ctx, d.roll.ID); err == nil {
-		d.commands = commands
+	d.eyes.lookAtHosts(d.site, d.refresh())
+	call, cancel := d.patience(ctx)
+	defer cancel()
+	if commands, err := d.Store.PendingCommands(call, d.roll.ID); err == nil {
+		d.commands, d.alive = commands, d.now()
 	} else if ctx.Err() == nil {
 		d.log.WithError(err).Warn("read commands: the database does not answer")
+		return
 	}
 	if d.roll.Stage == Queued {
 		d.lookAtSite(ctx, now)
 	}
+}
+
+// refresh is how often servers are asked anew what they run, 0 = not: where no balancer tells who is well, and on the way
+// back, where a late order of a process before could bring the bad revision again.
+func (d *drive) refresh() time.Duration {
+	if !d.roll.Balanced || d.roll.Stage == RollingBack {
+		return hostAgain
+	}
+	return 0
 }
 
 // lookAtSite reads what only a roll that has not begun needs.
@@ -181,11 +268,13 @@ func (d *drive) lookAtSite(ctx context.Context, now time.Time) {
 	if err := d.lock(ctx, now); err != nil {
 		return
 	}
-	current, err := d.Store.SiteRevision(ctx, d.roll.Site)
+	call, cancel := d.patience(ctx)
+	defer cancel()
+	current, err := d.Store.SiteRevision(call, d.roll.Site)
 	if err != nil {
 		return
 	}
-	barred, err := d.Store.BarredRevisions(ctx, d.roll.Site)
+	barred, err := d.Store.BarredRevisions(call, d.roll.Site)
 	if err != nil {
 		return
 	}
@@ -193,7 +282,9 @@ func (d *drive) lookAtSite(ctx context.Context, now time.Time) {
 }
 
 func (d *drive) lock(ctx context.Context, now time.Time) error {
-	holder, err := d.Store.LockSite(ctx, d.roll.Site, d.roll.ID, "roll of "+d.roll.Coach, now, 3*d.LeaseTTL)
+	call, cancel := d.patience(ctx)
+	defer cancel()
+	holder, err := d.Store.LockSite(call, d.roll.Site, d.roll.ID, "roll of "+d.roll.Coach, now, 3*d.LeaseTTL)
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", d.roll.Site, err)
 	}
@@ -205,26 +296,25 @@ func (d *drive) lock(ctx context.Context, now time.Time) error {
 // the lease nothing is done.
 func (d *drive) renew(ctx context.Context) error {
 	now := d.now()
-	err := d.Store.RenewRoll(ctx, d.claim, now, d.LeaseTTL)
+	call, cancel := d.patience(ctx)
+	defer cancel()
+	err := d.Store.RenewRoll(call, d.claim, now, d.LeaseTTL)
 	if errors.Is(err, ErrFenced) {
 		return err
 	}
 	if err == nil {
+		d.until = now.Add(d.LeaseTTL)
 		err = d.lock(ctx, now)
 	}
-	if err != nil {
-		if ctx.Err() == nil {
-			d.log.WithError(err).Warn("renew the lease: the database does not answer")
-		}
-		return nil
+	if err != nil && ctx.Err() == nil {
+		d.log.WithError(err).Warn("renew the lease: the database does not answer")
 	}
-	d.until = now.Add(d.LeaseTTL)
 	return nil
 }
 
 // handOver gives the lease up on a clean stop, so that the next replica (or start) goes on at once.
 func (d *drive) handOver() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := d.patience(context.Background())
 	defer cancel()
 	return d.Store.ReleaseRoll(ctx, d.claim)
 }

@@ -14,12 +14,15 @@ type eyes struct {
 	host     chan hostSeen
 
 	looking      bool      // a look at the balancer is under way
-	lookingSince time.Time //
+	lookingSince time.Time // when the last look began
 	members      map[string]Member
+	seenAt       time.Time // when the look began that members are from
+	answersSince time.Time // since when every look was answered
 	balancerErr  string
 	hosts        map[string]ServerState // only the host part is used
 	hostBusy     map[string]bool
 	hostAt       map[string]time.Time // last look
+	acted        map[string]int       // actions that may have changed what the server runs
 }
 
 type balancerSeen struct {
@@ -29,6 +32,7 @@ type balancerSeen struct {
 
 type hostSeen struct {
 	server string
+	acted  int // before the look began
 	state  HostState
 	err    error
 }
@@ -44,7 +48,7 @@ func newEyes(ctx context.Context, now func() time.Time) *eyes {
 	return &eyes{
 		ctx: ctx, now: now,
 		balancer: make(chan balancerSeen, 1), host: make(chan hostSeen, hostLooks),
-		hosts: map[string]ServerState{}, hostBusy: map[string]bool{}, hostAt: map[string]time.Time{},
+		hosts: map[string]ServerState{}, hostBusy: map[string]bool{}, hostAt: map[string]time.Time{}, acted: map[string]int{},
 		balancerErr: "not read yet",
 	}
 }
@@ -71,16 +75,24 @@ func (e *eyes) sawBalancer(seen balancerSeen) {
 		e.balancerErr = seen.err.Error()
 		return
 	}
-	e.members, e.balancerErr = seen.members, ""
+	if e.balancerErr != "" {
+		e.answersSince = e.now()
+	}
+	e.members, e.seenAt, e.balancerErr = seen.members, e.lookingSince, ""
 }
 
-// lookAtHosts asks every server that was not asked yet, and those that did not answer again from time to time.
-func (e *eyes) lookAtHosts(site OpenSite) {
+// lookAtHosts asks every server that was not asked since its last action, and those that did not answer again from time to
+// time; with refresh > 0 also those that did.
+func (e *eyes) lookAtHosts(site OpenSite, refresh time.Duration) {
 	now := e.now()
 	for name := range site.Machines {
-		known, asked := e.hosts[name]
-		stale := asked && !known.Reachable && now.Sub(e.hostAt[name]) >= hostAgain
-		if (!asked || stale) && len(e.hostBusy) < hostLooks {
+		known := e.hosts[name]
+		again := hostAgain
+		if known.Reachable {
+			again = refresh
+		}
+		stale := known.Asked && again > 0 && now.Sub(e.hostAt[name]) >= again
+		if (!known.Asked || stale) && len(e.hostBusy) < hostLooks {
 			e.lookAtHost(site, name)
 		}
 	}
@@ -92,19 +104,24 @@ func (e *eyes) lookAtHost(site OpenSite, server string) {
 		return
 	}
 	e.hostBusy[server] = true
+	acted := e.acted[server]
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(e.ctx, hostPatience, errors.New("the server gave no answer in time"))
 		defer cancel()
 		state, err := site.Host.Observe(ctx, machine)
 		select {
-		case e.host <- hostSeen{server, state, err}:
+		case e.host <- hostSeen{server, acted, state, err}:
 		case <-e.ctx.Done():
 		}
 	}()
 }
 
-func (e *eyes) sawHost(seen hostSeen) {
+func (e *eyes) sawHost(seen hostSeen, site OpenSite) {
 	delete(e.hostBusy, seen.server)
+	if seen.acted != e.acted[seen.server] {
+		e.lookAtHost(site, seen.server) // it may have changed while we looked
+		return
+	}
 	e.hostAt[seen.server] = e.now()
 	state := ServerState{Asked: true, Reachable: seen.err == nil, Host: seen.state}
 	if seen.err != nil {
@@ -113,11 +130,14 @@ func (e *eyes) sawHost(seen hostSeen) {
 	e.hosts[seen.server] = state
 }
 
-// after learns from a finished action: a switch that succeeded says what runs; one that failed leaves that unknown.
+// after learns from a finished action: a switch that succeeded says what runs; one that failed leaves that unknown until
+// the server was asked.
 func (e *eyes) after(done finished, site OpenSite) {
 	switch done.action.Kind {
 	case ActSwitch:
+		e.acted[done.action.Server]++
 		if done.err != nil {
+			delete(e.hosts, done.action.Server)
 			e.lookAtHost(site, done.action.Server)
 			return
 		}
@@ -125,6 +145,7 @@ func (e *eyes) after(done finished, site OpenSite) {
 		for _, a := range done.action.Revision.Apps {
 			running[a.App] = a.Name()
 		}
+		e.hostAt[done.action.Server] = e.now()
 		e.hosts[done.action.Server] = ServerState{Asked: true, Reachable: true, Host: HostState{Running: running}}
 	case ActWeight:
 		e.lookAtBalancer(site)
@@ -134,15 +155,16 @@ func (e *eyes) after(done finished, site OpenSite) {
 func (e *eyes) observation(site OpenSite, siteError string) Observation {
 	obs := Observation{Servers: make(map[string]ServerState, len(site.Machines)), SiteError: siteError}
 	if site.Balancer != nil {
-		obs.BalancerError = e.balancerErr
-		if e.looking && e.now().Sub(e.lookingSince) > balancerPatience {
-			obs.BalancerError = "no answer for " + balancerPatience.String()
+		obs.BalancerError, obs.BalancerSince = e.balancerErr, e.answersSince
+		if old := e.now().Sub(e.seenAt); obs.BalancerError == "" && old > balancerPatience {
+			obs.BalancerError = "its last answer is " + old.Round(time.Millisecond).String() + " old"
 		}
 	}
 	for name, machine := range site.Machines {
 		state := e.hosts[name]
 		state.Server = machine.Server
-		state.Member = e.members[MemberName(machine.Server)]
+		member, listed := e.members[MemberName(machine.Server)]
+		state.Member, state.Unlisted = member, site.Balancer != nil && e.members != nil && !listed
 		obs.Servers[name] = state
 	}
 	return obs

@@ -41,12 +41,35 @@ func (h *hands) start(a Action, site OpenSite, stepTimeout time.Duration) {
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(h.ctx, patience, fmt.Errorf("%s was not done in %s", a.Kind, patience))
 		defer cancel()
-		err := perform(ctx, a, site)
+		err := inTime(ctx, func() error { return perform(ctx, a, site) })
 		select {
 		case h.done <- finished{a, err}:
 		case <-h.ctx.Done():
 		}
 	}()
+}
+
+// lateGrace is how long after its time a driver may take to return.
+const lateGrace = time.Second
+
+// inTime runs a driver's call. A driver must return when its time is over; one that does not is left behind, so that its
+// server is not busy for ever. Whatever it still does is seen by the next look.
+func inTime(ctx context.Context, call func() error) error {
+	result := make(chan error, 1)
+	go func() { result <- call() }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(lateGrace)
+	defer grace.Stop()
+	select {
+	case err := <-result:
+		return err
+	case <-grace.C:
+		return fmt.Errorf("%w, and the driver has not returned since", context.Cause(ctx))
+	}
 }
 
 func perform(ctx context.Context, a Action, site OpenSite) error {
@@ -56,6 +79,9 @@ func perform(ctx context.Context, a Action, site OpenSite) error {
 	}
 	switch a.Kind {
 	case ActWeight:
+		if site.Balancer == nil {
+			return fmt.Errorf("%s %s: the site has no balancer any more", a.Kind, a.Server)
+		}
 		return site.Balancer.SetWeight(ctx, MemberName(machine.Server), a.Weight)
 	case ActSwitch:
 		return site.Host.Switch(ctx, machine, a.Revision)

@@ -10,7 +10,7 @@ import (
 
 // advance makes at most one move of the whole roll and reports whether it did.
 func (d *decider) advance() bool {
-	if d.Roll.Pause != nil {
+	if d.Roll.Pause != nil || d.obs.Braked {
 		return false
 	}
 	switch d.Stage {
@@ -39,6 +39,9 @@ func (d *decider) begin() bool {
 		return false
 	}
 	if d.obs.Current == nil || !d.seen() {
+		if d.obs.SiteError != "" || d.obs.BalancerError != "" {
+			d.Reason = "waits until the site can be seen: " + d.obs.SiteError + d.obs.BalancerError
+		}
 		d.wakeIn(100 * time.Millisecond)
 		return false
 	}
@@ -86,12 +89,13 @@ func (d *decider) activate(batch int) (working bool) {
 }
 
 // settled starts the judged time of the batch once no server is in work. It returns false while some are.
+// A roll over its budget stops at once: what is in work is finished, and no further server is taken.
 func (d *decider) settled(batch int) bool {
-	if d.activate(batch) {
-		d.SettledAt = time.Time{}
+	if d.overBudget() {
 		return false
 	}
-	if d.overBudget() {
+	if d.activate(batch) || d.loose() {
+		d.SettledAt = time.Time{}
 		return false
 	}
 	if d.SettledAt.IsZero() {
@@ -106,20 +110,23 @@ func (d *decider) smokeDone() bool {
 	}
 	held := d.inBatch(0, func(t Target) bool { return t.State == Active && t.Step == Hold })
 	if held == 0 {
-		if d.inBatch(0, func(t Target) bool { return t.State == Settled }) == 0 {
-			if !d.Accepted {
-				d.pause(CauseDoubt, "no smoke server took the revision; bring one back and retry, or resume without the smoke stage")
-				return false
-			}
-		}
-		d.enter(Rolling, 1, "no smoke server is left to bake")
-		return true
+		return d.nothingToBake()
 	}
 	if !d.judged(0) {
 		return d.Stage != Smoke
 	}
 	d.enter(Baking, 0, "smoke servers passed their tests")
 	d.release()
+	return true
+}
+
+// nothingToBake goes on without a smoke stage when the smoke servers run the revision already, or when a person says so.
+func (d *decider) nothingToBake() bool {
+	if d.inBatch(0, func(t Target) bool { return t.State == Settled }) == 0 && !d.Accepted {
+		d.pause(CauseDoubt, "no smoke server took the revision; bring one back and retry, or resume without the smoke stage")
+		return false
+	}
+	d.enter(Rolling, 1, "no smoke server is left to bake")
 	return true
 }
 
@@ -137,7 +144,8 @@ func (d *decider) bakingDone() bool {
 	if !d.settled(0) {
 		return d.Stage != Baking
 	}
-	if d.bakingWeight() > 0 && !d.judged(d.Strategy.BakingTime) {
+	exposed := d.inBatch(0, func(t Target) bool { return t.Exposed && t.State == Settled })
+	if d.bakingWeight() > 0 && exposed > 0 && !d.judged(d.Strategy.BakingTime) {
 		return d.Stage != Baking
 	}
 	for i := range d.Targets {
@@ -158,8 +166,8 @@ func (d *decider) batchDone() bool {
 	if !d.settled(d.Batch) {
 		return d.Stage != Rolling
 	}
-	touched := d.inBatch(d.Batch, func(t Target) bool { return t.Touched })
-	if touched > 0 && d.Strategy.Pause > 0 && !d.judged(d.Strategy.Pause) {
+	exposed := d.inBatch(d.Batch, func(t Target) bool { return t.Exposed && t.State == Settled })
+	if exposed > 0 && d.Strategy.Pause > 0 && !d.judged(d.Strategy.Pause) {
 		return d.Stage != Rolling
 	}
 	if d.Batch < d.Batches {
@@ -178,8 +186,8 @@ func (d *decider) watchDone() bool {
 	if !d.settled(d.Batch) {
 		return d.Stage != Watch
 	}
-	touched := d.inBatch(-1, func(t Target) bool { return t.Touched && t.State == Settled })
-	if touched > 0 && d.Strategy.Watch > 0 && !d.judged(d.Strategy.Watch) {
+	exposed := d.inBatch(-1, func(t Target) bool { return t.Exposed && t.State == Settled })
+	if exposed > 0 && d.Strategy.Watch > 0 && !d.judged(d.Strategy.Watch) {
 		return d.Stage != Watch
 	}
 	d.enter(Done, d.Batch, d.summary())
@@ -214,7 +222,7 @@ func (d *decider) overBudget() bool {
 		}
 	}
 	why := fmt.Sprintf("%d failed, the budget is %d: %s", failed, d.Strategy.FailureBudget, strings.Join(which, "; "))
-	if d.Strategy.OnFailure == fleet.OnFailureRollback {
+	if d.Strategy.OnFailure == fleet.OnFailureRollback && d.noWayBack() == "" {
 		d.rollBack(why)
 		return true
 	}

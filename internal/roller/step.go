@@ -14,24 +14,30 @@ const (
 	soon      = 2 * time.Second
 )
 
-// work moves every active server one step further: pull out → switch → smoke-test → pull in.
-func (d *decider) work() {
+// work moves every active server one step further (pull out → switch → smoke-test → pull in), and keeps our flag right
+// on those that are not in work.
+func (d *decider) work() (settled bool) {
 	if d.braked() || d.obs.SiteError != "" || d.Stage.Terminal() || d.Stage == Queued {
-		return
+		return false
 	}
 	d.floor = newFloor(d.Roll, d.obs)
 	for i := range d.Targets {
 		t := &d.Targets[i]
-		if t.State != Active || d.obs.Busy[t.Server] {
-			continue
-		}
 		s, ok := d.obs.Servers[t.Server]
-		if !ok {
+		if !ok || d.obs.Busy[t.Server] {
 			continue
 		}
-		for d.step(t, s) {
+		if t.State == Active {
+			before := t.Step
+			for d.step(t, s) {
+			}
+			settled = settled || t.State != Active || (t.Step == Hold && before != Hold)
+		}
+		if t.State != Active {
+			d.rest(t, s)
 		}
 	}
+	return settled
 }
 
 // step makes one move of one server and reports whether another may follow at once.
@@ -40,9 +46,11 @@ func (d *decider) step(t *Target, s ServerState) bool {
 	case PullOut:
 		return d.pullOut(t, s)
 	case Switch:
-		return d.doSwitch(t, s)
+		return !d.order(t, s, 0) && d.doSwitch(t, s)
 	case Test:
-		return d.test(t)
+		return !d.order(t, s, 0) && d.test(t)
+	case Hold:
+		d.order(t, s, 0)
 	case PullIn:
 		return d.pullIn(t, s)
 	}
@@ -63,25 +71,19 @@ func (d *decider) goal() Revision {
 	return d.To
 }
 
+// pullOut takes the server out of rotation and waits, within its bound, for its sessions to end. Until it is told to, the
+// server is not ours: it may turn out to be done, or somebody's.
 func (d *decider) pullOut(t *Target, s ServerState) bool {
-	if s.Host.Runs(d.goal()) && s.inRotation(d.Balanced) && !t.Pulled && !d.reweighs(t, s) {
-		return d.settle(t, "already on the revision")
-	}
 	if !t.Pulled {
-		if d.obs.BalancerError != "" || !d.floor.take(s, d.Balanced) {
-			return false // another server must come back first
-		}
-		if !d.Balanced {
-			return d.to(t, Switch, "server_taken", "no balancer: the switch takes it out")
-		}
-		t.Pulled, t.Since = true, d.now
-		d.tell(event.Event{What: "server_pulled_out", Server: t.Server, Why: fmt.Sprintf("%d stay up", d.floor.up)})
+		return d.takeOut(t, s)
+	}
+	if s.Member.Foreign && !t.Touched && d.Stage != RollingBack {
+		return d.to(t, PullIn, "server_put_back", "in somebody's maintenance: "+s.Member.Detail)
 	}
 	if d.order(t, s, 0) {
 		return false
 	}
-	waited := d.now.Sub(t.Since)
-	if s.Member.Sessions > 0 && waited < d.Strategy.DrainTimeout {
+	if s.Member.Sessions > 0 && d.now.Sub(later(t.Since, d.obs.BalancerSince)) < d.Strategy.DrainTimeout {
 		d.poll(t)
 		return false
 	}
@@ -96,25 +98,54 @@ func (d *decider) pullOut(t *Target, s ServerState) bool {
 	return d.to(t, Switch, "server_drained", why)
 }
 
+// takeOut decides whether a server may be taken, and counts it as taken from then on.
+func (d *decider) takeOut(t *Target, s ServerState) bool {
+	switch {
+	case !s.Asked:
+		return false
+	case s.Host.Runs(d.goal()) && s.inRotation(d.Balanced) && !d.reweighs(t, s):
+		return d.settle(t, "already on the revision")
+	case s.Member.Foreign && !t.Touched:
+		return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
+	case !d.Balanced && d.Stage == RollingBack && d.From.ID == "":
+		return d.settle(t, "keeps the revision: nothing to return to, and no balancer to take it out of")
+	case d.Roll.Pause != nil, d.obs.BalancerError != "", s.Unlisted, !d.floor.take(s, d.Balanced):
+		return false // a paused roll takes no further server; without fresh eyes nothing is taken; another must come back first
+	}
+	t.Pulled, t.Since = true, d.now
+	if !d.Balanced {
+		return d.to(t, Switch, "server_taken", "no balancer: the switch takes it out")
+	}
+	t.Ordered = true
+	d.tell(event.Event{What: "server_pulled_out", Server: t.Server, Why: fmt.Sprintf("%d stay up", d.floor.up)})
+	return true
+}
+
 // reweighs reports whether the server must still change its weight although it runs the goal.
 func (d *decider) reweighs(t *Target, s ServerState) bool {
 	return d.Balanced && s.Member.Weight != d.weight(t)
 }
 
-// order makes sure our flag of the server is at the weight and reports whether it had to be told.
+// order makes sure our flag of the server is at the weight and reports whether that is still to come.
 func (d *decider) order(t *Target, s ServerState, weight int) bool {
 	if !d.Balanced || s.Member.Weight == weight {
 		return false
 	}
-	if d.obs.BalancerError == "" && d.mayTry(t, ActWeight) {
+	d.poll(t)
+	if d.obs.BalancerError != "" || s.Unlisted || (weight == 0 && !d.floor.again(s, true)) {
+		return true
+	}
+	if d.mayTry(t, ActWeight) {
 		d.actions = append(d.actions, Action{Kind: ActWeight, Server: t.Server, Weight: weight})
 	}
-	d.poll(t)
 	return true
 }
 
 func (d *decider) doSwitch(t *Target, s ServerState) bool {
 	goal := d.goal()
+	if !s.Asked {
+		return false // what it runs is being asked
+	}
 	if s.Host.Runs(goal) {
 		if d.Stage != RollingBack {
 			t.Touched = true
@@ -123,10 +154,10 @@ func (d *decider) doSwitch(t *Target, s ServerState) bool {
 	}
 	last := d.obs.Last[t.Server]
 	if last.Action == ActSwitch && last.Revision == goal.ID && last.At.After(t.Since) && last.Permanent {
-		return d.fail(t, s, "switch: "+last.Err)
+		return d.fail(t, "switch: "+last.Err)
 	}
-	if d.now.Sub(t.Since) >= d.Strategy.StepTimeout {
-		return d.fail(t, s, timedOut("switch", d.Strategy.StepTimeout, last))
+	if d.overdue(t, d.Strategy.StepTimeout) {
+		return d.fail(t, timedOut("switch", d.Strategy.StepTimeout, last))
 	}
 	if d.Stage != RollingBack {
 		t.Touched = true
@@ -139,14 +170,14 @@ func (d *decider) doSwitch(t *Target, s ServerState) bool {
 
 func (d *decider) test(t *Target) bool {
 	last := d.obs.Last[t.Server]
-	if last.Action == ActTest && last.Err == "" && !last.At.Before(t.Since) {
+	if last.Action == ActTest && last.Err == "" && last.At.After(t.Since) {
 		if d.Stage == Smoke {
 			return d.to(t, Hold, "server_tested", "smoke test passed; kept without public traffic")
 		}
 		return d.to(t, PullIn, "server_tested", "smoke test passed")
 	}
-	if d.now.Sub(t.Since) >= d.Strategy.StepTimeout {
-		return d.fail(t, d.obs.Servers[t.Server], timedOut("smoke test", d.Strategy.StepTimeout, last))
+	if d.overdue(t, d.Strategy.StepTimeout) {
+		return d.fail(t, timedOut("smoke test", d.Strategy.StepTimeout, last))
 	}
 	if d.mayTry(t, ActTest) {
 		d.actions = append(d.actions, Action{Kind: ActTest, Server: t.Server})
@@ -156,7 +187,7 @@ func (d *decider) test(t *Target) bool {
 
 // weight is what a server's flag should be at the end of its way.
 func (d *decider) weight(t *Target) int {
-	if d.Stage == Baking && t.Batch == 0 {
+	if d.Stage == Baking && t.Batch == 0 && d.bakingWeight() > 0 {
 		return d.bakingWeight()
 	}
 	return 100
@@ -170,22 +201,27 @@ func (d *decider) bakingWeight() int {
 }
 
 func (d *decider) pullIn(t *Target, s ServerState) bool {
-	if !d.Balanced {
-		return d.settle(t, "runs "+d.goal().ID)
-	}
-	weight := max(1, d.weight(t))
-	if d.Stage == Baking && d.bakingWeight() == 0 {
-		weight = 100
-	}
 	t.Pulled = false
 	if d.Stage != RollingBack && t.Touched {
 		t.Exposed = true
 	}
-	if !d.order(t, s, weight) && s.inRotation(true) {
-		return d.settle(t, fmt.Sprintf("in rotation at weight %d", weight))
+	if !d.Balanced {
+		return d.settle(t, "runs "+d.goal().ID)
 	}
-	if d.now.Sub(t.Since) >= d.Strategy.StepTimeout {
-		return d.fail(t, s, timedOut("pull in: the balancer says "+s.Member.Detail, d.Strategy.StepTimeout, d.obs.Last[t.Server]))
+	t.Ordered = true
+	weight := d.weight(t)
+	if !d.order(t, s, weight) {
+		switch {
+		case d.obs.BalancerError != "":
+		case s.inRotation(true):
+			return d.settle(t, fmt.Sprintf("in rotation at weight %d", weight))
+		case s.Member.Foreign:
+			return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
+		}
+	}
+	away := d.obs.BalancerError != "" || s.Unlisted // not the server's fault; if it lasts, the roll makes no progress and says so
+	if !away && d.overdue(t, d.Strategy.StepTimeout) && d.now.Sub(d.obs.BalancerSince) >= d.Strategy.StepTimeout {
+		return d.fail(t, timedOut("pull in: the balancer says "+s.Member.Detail, d.Strategy.StepTimeout, d.obs.Last[t.Server]))
 	}
 	d.poll(t)
 	return false
@@ -197,18 +233,24 @@ func (d *decider) settle(t *Target, why string) bool {
 	return false
 }
 
-// fail leaves the server out of rotation and counts it.
-func (d *decider) fail(t *Target, s ServerState, why string) bool {
-	d.tell(event.Event{What: "server_failed", Server: t.Server, From: string(t.Step), Why: why})
-	t.State, t.Note, t.Since = Failed, why, d.now
-	if d.Balanced {
-		t.Pulled = true
-		if s.Member.Weight != 0 {
-			d.actions = append(d.actions, Action{Kind: ActWeight, Server: t.Server})
-		}
-	}
-	t.Step = ""
+// owe leaves a server to whoever holds it; it is caught up when they are done.
+func (d *decider) owe(t *Target, why string) bool {
+	d.tell(event.Event{What: "server_owed", Server: t.Server, From: string(t.Step), Why: why})
+	t.State, t.Step, t.Since, t.Note = Owed, "", d.now, why
 	return false
+}
+
+// fail leaves the server out of rotation and counts it; rest sees to it that it stays out.
+func (d *decider) fail(t *Target, why string) bool {
+	d.tell(event.Event{What: "server_failed", Server: t.Server, From: string(t.Step), Why: why})
+	t.State, t.Step, t.Note, t.Since = Failed, "", why, d.now
+	t.Pulled, t.Ordered = true, d.Balanced
+	return false
+}
+
+// overdue reports whether the step has taken longer than it may, not counting the time in which nobody looked.
+func (d *decider) overdue(t *Target, bound time.Duration) bool {
+	return d.now.Sub(later(t.Since, d.obs.Since)) >= bound
 }
 
 func timedOut(step string, after time.Duration, last Result) string {
@@ -245,4 +287,11 @@ func (d *decider) poll(t *Target) {
 		return
 	}
 	d.wakeIn(pollSoon)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

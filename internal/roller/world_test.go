@@ -31,6 +31,12 @@ type world struct {
 	bad     map[string]bool // revision id → its smoke test fails
 	minSeen int             // the fewest servers ever in rotation
 	maxOut  int
+	away    string          // why the balancer cannot be read
+	answers time.Time       // since when it answers again
+	hangs   map[string]bool // servers whose actions never come back
+	busy    map[string]bool
+	since   time.Time // when the process began to look
+	braked  bool      // in memory
 	nextID  int64
 }
 
@@ -42,6 +48,7 @@ type vserver struct {
 	down      bool // its host does not answer
 	sick      bool // its check fails
 	sessions  int
+	unlisted  bool // the balancer does not know it
 	restarts  int
 	everOnNew bool
 }
@@ -58,6 +65,7 @@ func newWorld(t *testing.T, n int) *world {
 	w := &world{
 		t: t, now: time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC), servers: map[string]*vserver{}, last: map[string]Result{},
 		current: oldRev, barred: map[string]string{}, bad: map[string]bool{}, minSeen: n,
+		hangs: map[string]bool{}, busy: map[string]bool{},
 		judge: func(q verdict.Question, now time.Time) *verdict.Verdict {
 			return &verdict.Verdict{Outcome: verdict.Pass, At: now, Stage: q.Stage, Batch: q.Batch, Reason: "all indicators are good"}
 		},
@@ -98,12 +106,13 @@ func (w *world) up() (n int) {
 
 func (w *world) observe() Observation {
 	current := w.current
-	obs := Observation{LockHolder: w.holder, Current: &current, Barred: w.barred, Servers: map[string]ServerState{}, Last: w.last, Commands: w.pending}
+	obs := Observation{LockHolder: w.holder, Current: &current, Barred: w.barred, Servers: map[string]ServerState{}, Last: w.last, Commands: w.pending,
+		BalancerError: w.away, Busy: w.busy, Since: w.since, Braked: w.braked, BalancerSince: w.answers}
 	for name, s := range w.servers {
 		state := ServerState{
 			Server: fleet.Server{Name: name, Smoke: s.smoke}, Asked: true, Reachable: !s.down,
 			Member: Member{Weight: s.weight, Up: !s.sick && !s.down, Foreign: s.foreign, Sessions: s.sessions},
-			Host:   HostState{Running: s.running},
+			Host:   HostState{Running: s.running}, Unlisted: s.unlisted,
 		}
 		if s.down {
 			state.HostError, state.Host = "no route", HostState{}
@@ -148,6 +157,10 @@ func (w *world) step() Decision {
 
 func (w *world) act(a Action) {
 	w.actions = append(w.actions, a)
+	if w.hangs[a.Server] {
+		w.busy[a.Server] = true
+		return
+	}
 	s := w.servers[a.Server]
 	result := Result{Action: a.Kind, At: w.now.Add(time.Millisecond), Revision: a.Revision.ID}
 	switch a.Kind {
