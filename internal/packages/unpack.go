@@ -290,7 +290,7 @@ func (u *unpacker) setTime(name string, h *tar.Header) error {
 	return u.root.Chtimes(name, h.ModTime, h.ModTime)
 }
 
-func permissions(h *tar.Header) fs.FileMode { return fs.FileMode(h.Mode) & fs.ModePerm }
+func permissions(h *tar.Header) fs.FileMode { return h.FileInfo().Mode().Perm() }
 
 // cleanName returns the one spelling of an entry's path: no "./", no double or trailing slash.
 func cleanName(name string) (string, error) {

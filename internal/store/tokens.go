@@ -14,8 +14,8 @@ import (
 type Token struct {
 	Hash    string    // SHA-256 of the token, 64 hex digits
 	Person  string    // "release-engineer"
-	Role    string    // "release-engineer", "developer", "devops", "service"
-	SBU     string    // "hotel"; "" = every SBU
+	Role    string    // an access.Role: "release-engineer"
+	SBU     string    // "hotel"; "*" = every SBU
 	Created time.Time //
 	Expires time.Time // zero = never
 	Revoked time.Time // zero = in force
