@@ -166,6 +166,12 @@ func serverOf(server fleet.Server, look SiteLook, releases []roller.AppRelease) 
 	if host, ok := look.Hosts[server.Name]; ok {
 		out.Known = optional(true)
 		out.Version = optional(runs(host, releases))
+		if !look.Balanced { // nothing pulls it out or in: it works when it runs
+			out.Rotation = api.Down
+			if len(host.Running) > 0 {
+				out.Rotation = api.In
+			}
+		}
 	}
 	if m, ok := look.Members[server.Name]; ok {
 		out.Rotation, out.Weight = rotation(m), &m.Weight

@@ -309,7 +309,7 @@ type Server struct {
 	Known *bool  `json:"known,omitempty"`
 	Name  string `json:"name"`
 
-	// Rotation in: takes traffic; out: pulled out by us; down: its check fails
+	// Rotation in: takes traffic (without a balancer: runs); out: pulled out by us; down: its check fails (without a balancer: does not run)
 	Rotation ServerRotation `json:"rotation"`
 	Smoke    bool           `json:"smoke"`
 
@@ -320,7 +320,7 @@ type Server struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
-// ServerRotation in: takes traffic; out: pulled out by us; down: its check fails
+// ServerRotation in: takes traffic (without a balancer: runs); out: pulled out by us; down: its check fails (without a balancer: does not run)
 type ServerRotation string
 
 // Site defines model for Site.
