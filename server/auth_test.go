@@ -72,6 +72,8 @@ func fillBody(path string) string {
 	switch {
 	case strings.HasSuffix(path, "/commands"):
 		return `{"command":"brake","reason":"test"}`
+	case strings.HasSuffix(path, "/bars/clear"):
+		return `{"environment":"PROD","pool":"hotel-api","revision":"45c5994d2742","reason":"test"}`
 	case strings.HasSuffix(path, "/begin"):
 		return `{"job":"deliver/hotel-api","number":1}`
 	}
@@ -119,6 +121,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"a developer withdraws a Coach of their SBU", "developer", "POST /coaches/" + coachID + "/revoke", `{"reason":"r"}`, 202},
 		{"Jenkins does not pass plans", "jenkins", "POST /coaches/" + coachID + "/approve", `{"reason":"r"}`, 403},
 		{"people do not begin builds", "operator", "POST /deployments/" + coachID + "-hotel-api-a1/begin", `{"job":"deliver/hotel-api","number":1}`, 403},
+		{"a developer does not clear a bar", "developer", "POST /bars/clear", `{"environment":"PROD","pool":"hotel-api","revision":"x","reason":"r"}`, 403},
+		{"a bar that is not there cannot be cleared", "engineer", "POST /bars/clear", `{"environment":"PROD","pool":"hotel-api","revision":"x","reason":"r"}`, 404},
 		{"a release engineer does not apply topologies", "engineer", "PUT /topology", `sbus: []`, 403},
 	}
 	for _, c := range cases {

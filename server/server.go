@@ -143,7 +143,7 @@ func (o Options) check() error {
 // changes are the actions that are not reading.
 var changes = []access.Action{
 	access.Publish, access.Approve, access.Revoke, access.Brake, access.Resume, access.Retry, access.Skip, access.Rollback,
-	access.Emergency, access.ApplyTopology, access.ManageTokens,
+	access.Emergency, access.ClearBar, access.ApplyTopology, access.ManageTokens,
 }
 
 func providerNames(known map[string]scm.Provider) []string {

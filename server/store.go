@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"railyard/internal/event"
+	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 	"railyard/internal/store"
@@ -37,6 +38,7 @@ type orders interface {
 	AddApproval(ctx context.Context, coach string, a rop.Approval, events ...event.Event) error
 	AddCoachCommand(ctx context.Context, c pipeline.Command, events ...event.Event) (id int64, err error)
 	AddRollCommand(ctx context.Context, c roller.Command, events ...event.Event) (id int64, err error)
+	ClearBar(ctx context.Context, site fleet.SiteRef, revision, actor, why string, at time.Time, events ...event.Event) error
 }
 
 // views reads what is shown.
@@ -48,6 +50,7 @@ type views interface {
 	Rolls(ctx context.Context, f store.RollFilter, limit int) ([]roller.Roll, error)
 	RollsOfCoach(ctx context.Context, coach string) ([]roller.Roll, error)
 	SiteStates(ctx context.Context) ([]store.SiteState, error)
+	Bars(ctx context.Context, site fleet.SiteRef, cleared bool) ([]store.Bar, error)
 	CurrentTopology(ctx context.Context) (store.Topology, error)
 }
 

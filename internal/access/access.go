@@ -57,6 +57,7 @@ const (
 	Skip          Action = "skip"
 	Rollback      Action = "rollback"
 	Emergency     Action = "emergency"
+	ClearBar      Action = "clear_bar" // let a rolled-back revision return
 	ApplyTopology Action = "apply_topology"
 	ManageTokens  Action = "manage_tokens"
 )
@@ -77,10 +78,10 @@ var grants = map[Role]struct{ own, everywhere []Action }{
 	Tester:    {everywhere: []Action{Read}, own: []Action{Brake}},
 	ReleaseEngineer: {
 		everywhere: []Action{Read},
-		own:        []Action{Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency},
+		own:        []Action{Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar},
 	},
-	Operator: {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ApplyTopology}},
-	Admin:    {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ApplyTopology, ManageTokens}},
+	Operator: {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, ApplyTopology}},
+	Admin:    {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, ApplyTopology, ManageTokens}},
 	Jenkins:  {everywhere: []Action{Read, Publish}},
 }
 

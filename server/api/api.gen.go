@@ -158,6 +158,24 @@ type Approval struct {
 	Reason string    `json:"reason"`
 }
 
+// Bar defines model for Bar.
+type Bar struct {
+	At time.Time `json:"at"`
+
+	// Environment Example: PROD
+	Environment string `json:"environment"`
+
+	// Pool Example: hotel-api
+	Pool   string `json:"pool"`
+	Reason string `json:"reason"`
+
+	// Revision Example: 45c5994d2742
+	Revision string `json:"revision"`
+
+	// Roll the roll that was rolled back
+	Roll string `json:"roll"`
+}
+
 // Build defines model for Build.
 type Build struct {
 	App        string     `json:"app"`
@@ -403,6 +421,14 @@ type Reason struct {
 	Reason string `json:"reason"`
 }
 
+// ClearBarJSONBody defines parameters for ClearBar.
+type ClearBarJSONBody struct {
+	Environment string `json:"environment"`
+	Pool        string `json:"pool"`
+	Reason      string `json:"reason"`
+	Revision    string `json:"revision"`
+}
+
 // ListCoachesParams defines parameters for ListCoaches.
 type ListCoachesParams struct {
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
@@ -463,6 +489,9 @@ type CommandRollJSONBodyCommand string
 type ListSitesParams struct {
 	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
 }
+
+// ClearBarJSONRequestBody defines body for ClearBar for application/json ContentType.
+type ClearBarJSONRequestBody ClearBarJSONBody
 
 // ApproveCoachJSONRequestBody defines body for ApproveCoach for application/json ContentType.
 type ApproveCoachJSONRequestBody ApproveCoachJSONBody
@@ -549,6 +578,25 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
+	//
+	// Corresponds with GET /bars (the `ListBars` operationId).
+	ListBars(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClearBarWithBody Let a barred revision return to its site
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+	ClearBarWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ClearBar Let a barred revision return to its site
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+	ClearBar(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
@@ -660,6 +708,55 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /topology (the `ApplyTopology` operationId).
 	ApplyTopologyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
+//
+// Corresponds with GET /bars (the `ListBars` operationId).
+func (c *Client) ListBars(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBarsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClearBarWithBody Let a barred revision return to its site
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+func (c *Client) ClearBarWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClearBarRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ClearBar Let a barred revision return to its site
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+func (c *Client) ClearBar(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewClearBarRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
@@ -941,6 +1038,73 @@ func (c *Client) ApplyTopologyWithBody(ctx context.Context, contentType string, 
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// NewListBarsRequest constructs an http.Request for the ListBars method
+func NewListBarsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/bars")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewClearBarRequest calls the generic ClearBar builder with application/json body
+func NewClearBarRequest(server string, body ClearBarJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewClearBarRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewClearBarRequestWithBody constructs an http.Request for the ClearBar method, with any body, and a specified content type
+func NewClearBarRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/bars/clear")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
 }
 
 // NewListCoachesRequest constructs an http.Request for the ListCoaches method
@@ -1630,6 +1794,27 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListBarsWithResponse Revisions that were rolled back and may not return to their site until somebody clears them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /bars (the `ListBars` operationId).
+	ListBarsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBarsResponse, error)
+
+	// ClearBarWithBodyWithResponse Let a barred revision return to its site
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+	ClearBarWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ClearBarResponse, error)
+
+	// ClearBarWithResponse Let a barred revision return to its site
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+	ClearBarWithResponse(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*ClearBarResponse, error)
+
 	// ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -1754,6 +1939,95 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /topology (the `ApplyTopology` operationId).
 	ApplyTopologyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyTopologyResponse, error)
+}
+
+type ListBarsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Bar
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBarsResponse) GetJSON200() *[]Bar {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListBarsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBarsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBarsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBarsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBarsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ClearBarResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ClearBarResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ClearBarResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ClearBarResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ClearBarResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ClearBarResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListCoachesResponse struct {
@@ -2359,6 +2633,45 @@ func (r ApplyTopologyResponse) ContentType() string {
 	return ""
 }
 
+// ListBarsWithResponse Revisions that were rolled back and may not return to their site until somebody clears them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /bars (the `ListBars` operationId).
+func (c *ClientWithResponses) ListBarsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBarsResponse, error) {
+	rsp, err := c.ListBars(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBarsResponse(rsp)
+}
+
+// ClearBarWithBodyWithResponse Let a barred revision return to its site
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+func (c *ClientWithResponses) ClearBarWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ClearBarResponse, error) {
+	rsp, err := c.ClearBarWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClearBarResponse(rsp)
+}
+
+// ClearBarWithResponse Let a barred revision return to its site
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /bars/clear (the `ClearBar` operationId).
+func (c *ClientWithResponses) ClearBarWithResponse(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*ClearBarResponse, error) {
+	rsp, err := c.ClearBar(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseClearBarResponse(rsp)
+}
+
 // ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Returns a wrapper object for the known response body format(s).
@@ -2584,6 +2897,68 @@ func (c *ClientWithResponses) ApplyTopologyWithBodyWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseApplyTopologyResponse(rsp)
+}
+
+// ParseListBarsResponse parses an HTTP response from a ListBarsWithResponse call
+func ParseListBarsResponse(rsp *http.Response) (*ListBarsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBarsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Bar
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseClearBarResponse parses an HTTP response from a ClearBarWithResponse call
+func ParseClearBarResponse(rsp *http.Response) (*ClearBarResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ClearBarResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListCoachesResponse parses an HTTP response from a ListCoachesWithResponse call
@@ -3014,6 +3389,12 @@ func ParseApplyTopologyResponse(rsp *http.Response) (*ApplyTopologyResponse, err
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
+	// (GET /bars)
+	ListBars(c *gin.Context)
+	// ClearBar Let a barred revision return to its site
+	// (POST /bars/clear)
+	ClearBar(c *gin.Context)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(c *gin.Context, params ListCoachesParams)
@@ -3063,6 +3444,32 @@ type ServerInterfaceWrapper struct {
 }
 
 type MiddlewareFunc func(c *gin.Context)
+
+// ListBars operation middleware
+func (siw *ServerInterfaceWrapper) ListBars(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBars(c)
+}
+
+// ClearBar operation middleware
+func (siw *ServerInterfaceWrapper) ClearBar(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ClearBar(c)
+}
 
 // ListCoaches operation middleware
 func (siw *ServerInterfaceWrapper) ListCoaches(c *gin.Context) {
@@ -3458,6 +3865,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	}
 
 	router.GET(options.BaseURL+"/sites", wrapper.ListSites)
+	router.GET(options.BaseURL+"/bars", wrapper.ListBars)
+	router.POST(options.BaseURL+"/bars/clear", wrapper.ClearBar)
 	router.GET(options.BaseURL+"/coaches", wrapper.ListCoaches)
 	router.GET(options.BaseURL+"/coaches/:coach", wrapper.GetCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/approve", wrapper.ApproveCoach)
@@ -3473,6 +3882,77 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 }
 
 type ErrorJSONResponse Error
+
+type ListBarsRequestObject struct {
+}
+
+type ListBarsResponseObject interface {
+	VisitListBarsResponse(w http.ResponseWriter) error
+}
+
+type ListBars200JSONResponse []Bar
+
+func (response ListBars200JSONResponse) VisitListBarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBarsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListBarsdefaultJSONResponse) VisitListBarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ClearBarRequestObject struct {
+	Body *ClearBarJSONRequestBody
+}
+
+type ClearBarResponseObject interface {
+	VisitClearBarResponse(w http.ResponseWriter) error
+}
+
+type ClearBar204Response struct {
+}
+
+func (response ClearBar204Response) VisitClearBarResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ClearBardefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ClearBardefaultJSONResponse) VisitClearBarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
 
 type ListCoachesRequestObject struct {
 	Params ListCoachesParams
@@ -3978,6 +4458,12 @@ func (response ApplyTopologydefaultJSONResponse) VisitApplyTopologyResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
+	// (GET /bars)
+	ListBars(ctx context.Context, request ListBarsRequestObject) (ListBarsResponseObject, error)
+	// ClearBar Let a barred revision return to its site
+	// (POST /bars/clear)
+	ClearBar(ctx context.Context, request ClearBarRequestObject) (ClearBarResponseObject, error)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(ctx context.Context, request ListCoachesRequestObject) (ListCoachesResponseObject, error)
@@ -4074,6 +4560,72 @@ type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
 	options     StrictGinServerOptions
+}
+
+// ListBars operation middleware
+func (sh *strictHandler) ListBars(ctx *gin.Context) {
+	var request ListBarsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBars(ctx, request.(ListBarsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBars")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBarsResponseObject); ok {
+		if err := validResponse.VisitListBarsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ClearBar operation middleware
+func (sh *strictHandler) ClearBar(ctx *gin.Context) {
+	var request ClearBarRequestObject
+
+	var body ClearBarJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ClearBar(ctx, request.(ClearBarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ClearBar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ClearBarResponseObject); ok {
+		if err := validResponse.VisitClearBarResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
 }
 
 // ListCoaches operation middleware

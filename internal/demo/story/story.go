@@ -128,8 +128,8 @@ func (t *teller) stay(ctx context.Context) {
 	t.say("")
 	t.say("The yard stays open. Look at it:     " + t.yard.URL + "/")
 	t.say("Push a change of your own:")
-	t.say("  git clone -b release/1.0 " + t.yard.Git.CloneURL(yard.Repository(apps.HotelAPI)) + " && cd hotel-api")
-	t.say("  …edit something, raise version in .railyard/rop.yaml…  &&  git commit -am 'my change' && git push")
+	t.say("  git clone -b release/1.0 " + t.yard.Git.CloneURL(yard.Repository(apps.PublicAPI)) + " && cd public-api")
+	t.say("  …edit app.go, raise VERSION and the version in .railyard/rop.yaml…  &&  git commit -am 'my change' && git push")
 	t.say("Ctrl-C closes everything.")
 	t.follow(ctx)
 }

@@ -220,6 +220,7 @@ func (y *Yard) startJenkins(context.Context) error {
 			"RAILYARD_URL": y.URL, "PATH": filepath.Join(y.Dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
 		},
 		Secrets:    map[string]string{"RAILYARD_TOKEN": theirs},
+		Nice:       10, // in a company builds have machines of their own
 		Middleware: y.options.JenkinsMiddleware,
 		Log:        y.options.Log,
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	Env map[string]string
 	// Secrets are environment variables too, masked as **** in every console.
 	Secrets map[string]string
+	// Nice is the scheduling priority of builds, 0–19: builds that share a machine with what they release give way to it.
+	Nice int
 	// Clock drives quiet periods, the maintenance tick and expiry. Builds are
 	// real processes and run in real time. Default: the wall clock.
 	Clock Clock

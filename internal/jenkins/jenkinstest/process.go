@@ -56,6 +56,10 @@ func (e *execution) start(cmd *exec.Cmd) error {
 		return err
 	}
 	e.c.groups[cmd.Process.Pid] = true
+	if e.c.o.Nice > 0 {
+		// A process that has ended already has no priority.
+		_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, e.c.o.Nice)
+	}
 	return nil
 }
 
