@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ type Commit struct {
 type Mirror interface {
 	// Fetch brings the mirror up to date.
 	Fetch(ctx context.Context) error
+	// Branches are the tips of all branches, by name.
+	Branches() (map[string]string, error)
 	// Tip is the newest commit of a branch; errors.Is(err, ErrNotFound) when the branch does not exist.
 	Tip(branch string) (string, error)
 	// Commits lists what tip has and since has not, oldest first; with since "" only the tip.
@@ -151,7 +154,7 @@ func (in *intake) take(ctx context.Context, repository, branch string, deliverie
 	switch {
 	case head.Tip == "":
 		return nil, in.save(ctx, take, deliveries, "the branch was deleted")
-	case head.Tip == head.Known:
+	case head.Tip == head.Known && (carried(latest, head.Tip) || !announced(deliveries)):
 		return nil, in.save(ctx, take, deliveries, "nothing new: the tip is "+head.Tip)
 	}
 	var seriesErr error
@@ -171,6 +174,15 @@ func (in *intake) take(ctx context.Context, repository, branch string, deliverie
 	return &c, in.save(ctx, take, deliveries, "became "+c.ID)
 }
 
+// carried reports whether the branch's newest Coach carries the commit. A tip that no Coach carries was only noted, by a
+// look for missed pushes that was faster than the webhook.
+func carried(latest *rop.Coach, commit string) bool { return latest != nil && latest.Commit == commit }
+
+// announced reports whether a code host told of the push.
+func announced(deliveries []Delivery) bool {
+	return slices.ContainsFunc(deliveries, func(d Delivery) bool { return d.Provider != providerRescan })
+}
+
 func (in *intake) head(ctx context.Context, repo fleet.Repository, branch string) (Head, *rop.Coach, error) {
 	h := Head{Repository: repo, Branch: branch}
 	mirror, err := in.mirror(repo)
@@ -186,20 +198,27 @@ func (in *intake) head(ctx context.Context, repo fleet.Repository, branch string
 	if h.Tip, err = mirror.Tip(branch); err != nil {
 		return h, nil, ignore(err, ErrNotFound)
 	}
-	if h.Tip == h.Known {
-		return h, nil, nil
+	var latest *rop.Coach
+	switch c, err := in.store.LatestCoach(ctx, repo.Name, branch); {
+	case err == nil:
+		latest = &c
+	case !errors.Is(err, ErrNotFound):
+		return h, nil, err
 	}
-	if h.Commits, err = mirror.Commits(h.Known, h.Tip); err != nil {
+	if h.Tip == h.Known && carried(latest, h.Tip) {
+		return h, latest, nil
+	}
+	since := h.Known
+	if since == h.Tip {
+		since = "" // noted, but never built: the tip alone
+	}
+	if h.Commits, err = mirror.Commits(since, h.Tip); err != nil {
 		return h, nil, err
 	}
 	if h.Plan, err = mirror.File(h.Tip, repo.Plan); ignore(err, ErrNotFound) != nil {
 		return h, nil, err
 	}
-	latest, err := in.store.LatestCoach(ctx, repo.Name, branch)
-	if errors.Is(err, ErrNotFound) {
-		return h, nil, nil
-	}
-	return h, &latest, err
+	return h, latest, nil
 }
 
 func (in *intake) save(ctx context.Context, t TakeIn, deliveries []Delivery, why string) error {

@@ -111,6 +111,11 @@ type Delivery struct {
 type Store interface {
 	// PendingDeliveries returns unprocessed deliveries whose RetryAt has come, oldest first.
 	PendingDeliveries(ctx context.Context, now time.Time, limit int) ([]Delivery, error)
+	// SaveDelivery keeps a delivery; one whose provider and key are known changes nothing.
+	SaveDelivery(ctx context.Context, d Delivery, events ...event.Event) (id int64, duplicate bool, err error)
+	// Tips are the last commits of a repository's branches that were taken in, "" for one that was deleted; empty before
+	// the first push.
+	Tips(ctx context.Context, repository string) (map[string]string, error)
 	// Tip is the last commit of a branch that was taken in; "" if none.
 	Tip(ctx context.Context, repository, branch string) (string, error)
 	// LatestCoach is the newest candidate of a repository's branch; ErrNotFound if none.

@@ -46,6 +46,7 @@ type Worker struct {
 	Log      logrus.FieldLogger
 	Owner    string           // this replica's name, unique per process
 	LeaseTTL time.Duration    // default 10s
+	Rescan   time.Duration    // how often followed repositories are looked at for pushes nobody told of; default 5m
 	Now      func() time.Time // default time.Now
 
 	mu      sync.Mutex
@@ -60,6 +61,7 @@ func (w *Worker) Run(ctx context.Context, news <-chan struct{}) error {
 	pushed := make(chan struct{}, 1)
 	group.Go(func() error { return w.takeInPushes(ctx, pushed) })
 	group.Go(func() error { return w.poller.run(ctx) })
+	group.Go(func() error { return w.rescan(ctx, pushed) })
 	var wg sync.WaitGroup
 	group.Go(func() error {
 		defer wg.Wait()
@@ -92,6 +94,9 @@ func (w *Worker) defaults() {
 	defer w.mu.Unlock()
 	if w.LeaseTTL == 0 {
 		w.LeaseTTL = 10 * time.Second
+	}
+	if w.Rescan == 0 {
+		w.Rescan = 5 * time.Minute
 	}
 	if w.Now == nil {
 		w.Now = time.Now

@@ -43,6 +43,7 @@ type Config struct {
 	SSH           SSH               `koanf:"ssh"`
 	Git           Git               `koanf:"git"`
 	LeaseTTL      time.Duration     `koanf:"leasettl"` // default 10s
+	Rescan        time.Duration     `koanf:"rescan"`   // how often repositories are looked at for pushes nobody told of; default 5m
 }
 
 // Secret is a reference to a secret, never the secret: "env:NAME" or "file:/path". It is resolved when it is used.

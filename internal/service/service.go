@@ -138,6 +138,7 @@ func (s *Service) makeWorkers() error {
 	me := owner(s.config.Name)
 	s.worker = &pipeline.Worker{
 		Store: s.store, Jenkins: jenkins, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
+		Rescan: s.config.Rescan,
 	}
 	s.runner = &roller.Runner{
 		Store: s.store, Sites: s.sites, Judge: monitor, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,

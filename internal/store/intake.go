@@ -72,6 +72,19 @@ func (s *Store) Tip(ctx context.Context, repository, branch string) (string, err
 	return tip, nil
 }
 
+// Tips implements pipeline.Store.
+func (s *Store) Tips(ctx context.Context, repository string) (map[string]string, error) {
+	rows, err := s.read().Tips(ctx, repository)
+	if err != nil {
+		return nil, fmt.Errorf("read the tips of %s: %w", repository, err)
+	}
+	tips := make(map[string]string, len(rows))
+	for _, r := range rows {
+		tips[r.Branch] = r.Tip
+	}
+	return tips, nil
+}
+
 // TakeIn implements pipeline.Store. It is a conflict, too, when a delivery was processed meanwhile or the Coach's id is
 // taken.
 func (s *Store) TakeIn(ctx context.Context, in pipeline.TakeIn) error {

@@ -17,6 +17,9 @@ UPDATE deliveries SET tries = tries + 1, note = ?, retry_at = ? WHERE id = ? AND
 -- name: Tip :one
 SELECT tip FROM tips WHERE repository = ? AND branch = ?;
 
+-- name: Tips :many
+SELECT branch, tip FROM tips WHERE repository = ?;
+
 -- name: MoveTip :execrows
 UPDATE tips SET tip = sqlc.arg(new_tip) WHERE repository = ? AND branch = ? AND tip = sqlc.arg(old_tip);
 

@@ -217,3 +217,35 @@ func (q *Queries) Tip(ctx context.Context, arg TipParams) (string, error) {
 	err := row.Scan(&tip)
 	return tip, err
 }
+
+const tips = `-- name: Tips :many
+SELECT branch, tip FROM tips WHERE repository = ?
+`
+
+type TipsRow struct {
+	Branch string
+	Tip    string
+}
+
+func (q *Queries) Tips(ctx context.Context, repository string) ([]TipsRow, error) {
+	rows, err := q.db.QueryContext(ctx, tips, repository)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TipsRow
+	for rows.Next() {
+		var i TipsRow
+		if err := rows.Scan(&i.Branch, &i.Tip); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
