@@ -27,7 +27,8 @@ func (d *decider) rollBack(why string) {
 	d.enter(RollingBack, d.Batch, why)
 	for i := range d.Targets {
 		t := &d.Targets[i]
-		if s, there := d.obs.Servers[t.Server]; there && s.Host.Runs(d.To) {
+		s, there := d.obs.Servers[t.Server]
+		if there && s.Host.Runs(d.To) {
 			t.Touched = true
 		}
 		switch {
@@ -37,6 +38,8 @@ func (d *decider) rollBack(why string) {
 		case t.Pulled:
 			t.State, t.Step, t.Since = Active, PullIn, d.now
 		case t.State == Owed:
+		case there && s.Asked && d.From.ID != "" && !s.Host.Runs(d.From):
+			t.State, t.Step, t.Since, t.Note = Owed, "", d.now, "never switched, and does not run "+d.From.ID+" either"
 		default:
 			t.State, t.Step, t.Note = Settled, "", "never switched"
 		}

@@ -31,7 +31,7 @@ func (d *decider) obey() {
 func (d *decider) obeyOne(c Command) string {
 	switch c.Kind {
 	case CmdBrake:
-		if !d.braked() {
+		if d.Roll.Pause == nil || d.Roll.Pause.Cause != CauseBrake {
 			d.pause(CauseBrake, orDefault(c.Reason, "brake"))
 		}
 	case CmdResume:

@@ -40,7 +40,7 @@ func (d *decider) findAgain() {
 // lateBatch is the batch for latecomers: the last one if it is theirs and has not started, else a new one.
 func (d *decider) lateBatch() int {
 	open := d.inBatch(d.Batches, func(t Target) bool { return t.State == Waiting && (t.Note == returned || t.Note == joined) })
-	if open > 0 && d.Stage != Watch && d.Batch < d.Batches {
+	if open > 0 && d.Batch < d.Batches {
 		return d.Batches
 	}
 	return d.Batches + 1

@@ -38,14 +38,13 @@ type rule string
 const (
 	ruleFloor rule = "floor"
 	ruleJudge rule = "judge"
-	ruleBatch rule = "batch"
 )
 
 // ServerState is one server of the site, as topology, balancer and host see it.
 type ServerState struct {
 	Server    fleet.Server
 	Member    Member // zero when the balancer does not know it
-	Unlisted  bool   // the balancer answers, but does not know it
+	Unlisted  bool   // Member is not known: the balancer was not read yet, or has no such member
 	Asked     bool   // the host was asked since the last action that could have changed it
 	Reachable bool   // and answered
 	HostError string // why it did not

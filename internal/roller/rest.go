@@ -1,9 +1,16 @@
 package roller
 
+import "railyard/internal/event"
+
 // rest keeps our flag right on a server that is not in work. An order can be lost with the process that gave it, one of a
 // process before can land late, and a balancer can forget weights when it is reloaded: what should be is looked at again
 // for as long as the roll lasts.
 func (d *decider) rest(t *Target, s ServerState) {
+	if d.Stage == RollingBack && t.State == Settled && d.From.ID != "" && s.Host.Runs(d.To) && d.noWayBack() == "" {
+		d.tell(event.Event{What: "server_drifted", Server: t.Server, Why: "runs " + d.To.ID + " again: a late order landed"})
+		t.State, t.Touched, t.Since = Waiting, true, d.now
+		return
+	}
 	weight, ours := d.restWeight(t)
 	if !ours {
 		return
@@ -43,7 +50,8 @@ func (d *decider) loose() (any bool) {
 			continue
 		}
 		weight, ours := d.restWeight(t)
-		if ours && d.Balanced && s.Member.Weight != weight && !s.Unlisted && !d.overdue(t, d.Strategy.StepTimeout) {
+		wrong := s.Member.Weight != weight || s.Unlisted || d.obs.BalancerError != ""
+		if ours && d.Balanced && wrong && !d.overdue(t, d.Strategy.StepTimeout) {
 			d.poll(t)
 			any = true
 		}

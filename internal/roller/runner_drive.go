@@ -16,13 +16,13 @@ import (
 // drive is one roll in this replica's hands.
 type drive struct {
 	*Runner
-	log    logrus.FieldLogger
-	claim  Claim
-	roll   Roll
-	until  time.Time    // the lease, by our clock; past it nothing is done
-	alive  time.Time    // when the database answered last
-	braked atomic.Int64 // see Runner.Brake: since when, in Unix microseconds; 0 = not
-	kicked chan struct{}
+	log      logrus.FieldLogger
+	claim    Claim
+	roll     Roll
+	until    time.Time    // the lease, by our clock; past it nothing is done
+	listened time.Time    // when the commands were asked for that were read last
+	braked   atomic.Int64 // see Runner.Brake: since when, in Unix microseconds; 0 = not
+	kicked   chan struct{}
 
 	site      OpenSite
 	siteError string
@@ -44,6 +44,7 @@ type drive struct {
 const (
 	storePatience = 2 * time.Second  // a database that takes longer does not answer
 	judgePatience = 30 * time.Second // a monitor that takes longer does not answer
+	brakeTime     = 2 * time.Second  // a stored brake takes effect within it, or the commands cannot be read and nothing is done
 )
 
 var errStorePatience = errors.New("the database gave no answer in time")
@@ -51,7 +52,7 @@ var errStorePatience = errors.New("the database gave no answer in time")
 func newDrive(r *Runner, c Claim, asked time.Time) *drive {
 	return &drive{
 		Runner: r, claim: c, roll: c.Roll,
-		until: asked.Add(r.LeaseTTL), alive: asked, since: r.now(),
+		until: asked.Add(r.LeaseTTL), since: r.now(),
 		log:     r.Log.WithFields(logrus.Fields{"roll": c.Roll.ID, "site": c.Roll.Site.String()}),
 		kicked:  make(chan struct{}, 1),
 		answers: make(chan verdict.Verdict, 1),
@@ -157,11 +158,11 @@ func (d *drive) observation() Observation {
 	return obs
 }
 
-// mayAct reports whether a new action may start: the lease and the site's lock are ours, the database was heard of lately
-// (or another replica could not pass a brake on), and nobody braked here.
+// mayAct reports whether a new action may start: the lease and the site's lock are ours, nobody braked here, and if somebody
+// braked elsewhere, it was not more than a moment ago.
 func (d *drive) mayAct() bool {
 	now := d.now()
-	return now.Before(d.until) && d.holder == d.roll.ID && now.Sub(d.alive) <= storePatience && d.braked.Load() == 0
+	return now.Before(d.until) && d.holder == d.roll.ID && now.Sub(d.listened) <= brakeTime && d.braked.Load() == 0
 }
 
 // save writes a decision and makes its state ours. When it is not known whether the database took it, the same decision is
@@ -178,7 +179,7 @@ func (d *drive) save(ctx context.Context, decision Decision) (saved bool, err er
 		d.log.WithError(err).Warn("save roll: nothing is done until the database answers")
 		return false, nil
 	}
-	d.alive, d.unsaved, d.roll = d.now(), nil, decision.Roll
+	d.unsaved, d.roll = nil, decision.Roll
 	d.releaseBrake(decision.Save.Handled)
 	d.commands = slices.DeleteFunc(d.commands, func(c Command) bool { return slices.Contains(decision.Save.Handled, c.ID) })
 	if d.Saved != nil {
@@ -244,7 +245,7 @@ func (d *drive) look(ctx context.Context) {
 	call, cancel := d.patience(ctx)
 	defer cancel()
 	if commands, err := d.Store.PendingCommands(call, d.roll.ID); err == nil {
-		d.commands, d.alive = commands, d.now()
+		d.commands, d.listened = commands, now
 	} else if ctx.Err() == nil {
 		d.log.WithError(err).Warn("read commands: the database does not answer")
 		return
@@ -288,8 +289,17 @@ func (d *drive) lock(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", d.roll.Site, err)
 	}
+	if holder == d.roll.ID && d.holder != holder && d.roll.Stage == Queued {
+		d.forget()
+	}
 	d.holder = holder
 	return nil
+}
+
+// forget drops what was seen of the site before its lock was ours: the roll that held it may have changed everything.
+func (d *drive) forget() {
+	d.current, d.barred, d.heard = nil, nil, time.Time{}
+	d.eyes.forget()
 }
 
 // renew extends the lease and the lock. Losing the lease ends the drive; a database that does not answer does not, but past

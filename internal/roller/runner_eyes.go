@@ -17,8 +17,10 @@ type eyes struct {
 	lookingSince time.Time // when the last look began
 	members      map[string]Member
 	seenAt       time.Time // when the look began that members are from
+	notBefore    time.Time // looks that began earlier do not count
 	answersSince time.Time // since when every look was answered
 	balancerErr  string
+	ordered      map[string]time.Time   // member → when an order of ours on it ended
 	hosts        map[string]ServerState // only the host part is used
 	hostBusy     map[string]bool
 	hostAt       map[string]time.Time // last look
@@ -48,7 +50,7 @@ func newEyes(ctx context.Context, now func() time.Time) *eyes {
 	return &eyes{
 		ctx: ctx, now: now,
 		balancer: make(chan balancerSeen, 1), host: make(chan hostSeen, hostLooks),
-		hosts: map[string]ServerState{}, hostBusy: map[string]bool{}, hostAt: map[string]time.Time{}, acted: map[string]int{},
+		hosts: map[string]ServerState{}, hostBusy: map[string]bool{}, hostAt: map[string]time.Time{}, acted: map[string]int{}, ordered: map[string]time.Time{},
 		balancerErr: "not read yet",
 	}
 }
@@ -71,12 +73,22 @@ func (e *eyes) lookAtBalancer(site OpenSite) {
 
 func (e *eyes) sawBalancer(seen balancerSeen) {
 	e.looking = false
+	if seen.err == nil && e.lookingSince.Before(e.notBefore) {
+		return
+	}
 	if seen.err != nil {
 		e.balancerErr = seen.err.Error()
 		return
 	}
 	if e.balancerErr != "" {
 		e.answersSince = e.now()
+	}
+	for name, at := range e.ordered {
+		if at.Before(e.lookingSince) {
+			delete(e.ordered, name)
+			continue
+		}
+		delete(seen.members, name) // this look may be from before the order
 	}
 	e.members, e.seenAt, e.balancerErr = seen.members, e.lookingSince, ""
 }
@@ -96,6 +108,18 @@ func (e *eyes) lookAtHosts(site OpenSite, refresh time.Duration) {
 			e.lookAtHost(site, name)
 		}
 	}
+}
+
+// forget drops everything that was seen, and what is being looked at now.
+func (e *eyes) forget() {
+	e.members, e.balancerErr, e.notBefore = nil, "not read yet", e.now()
+	for server := range e.hosts {
+		e.acted[server]++
+	}
+	for server := range e.hostBusy {
+		e.acted[server]++
+	}
+	clear(e.hosts)
 }
 
 func (e *eyes) lookAtHost(site OpenSite, server string) {
@@ -131,7 +155,7 @@ func (e *eyes) sawHost(seen hostSeen, site OpenSite) {
 }
 
 // after learns from a finished action: a switch that succeeded says what runs; one that failed leaves that unknown until
-// the server was asked.
+// the server was asked. What the balancer makes of an order is known from a look that began after it.
 func (e *eyes) after(done finished, site OpenSite) {
 	switch done.action.Kind {
 	case ActSwitch:
@@ -148,6 +172,9 @@ func (e *eyes) after(done finished, site OpenSite) {
 		e.hostAt[done.action.Server] = e.now()
 		e.hosts[done.action.Server] = ServerState{Asked: true, Reachable: true, Host: HostState{Running: running}}
 	case ActWeight:
+		name := MemberName(site.Machines[done.action.Server].Server)
+		e.ordered[name] = e.now()
+		delete(e.members, name)
 		e.lookAtBalancer(site)
 	}
 }
@@ -164,7 +191,7 @@ func (e *eyes) observation(site OpenSite, siteError string) Observation {
 		state := e.hosts[name]
 		state.Server = machine.Server
 		member, listed := e.members[MemberName(machine.Server)]
-		state.Member, state.Unlisted = member, site.Balancer != nil && e.members != nil && !listed
+		state.Member, state.Unlisted = member, site.Balancer != nil && !listed
 		obs.Servers[name] = state
 	}
 	return obs

@@ -50,7 +50,7 @@ func (d *decider) begin() bool {
 		d.To = d.From.With(d.Changes...)
 	}
 	if why, barred := d.obs.Barred[d.To.ID]; barred && d.Kind == Release {
-		d.enter(Revoked, 0, fmt.Sprintf("revision %s is barred on %s: %s; clear the bar to release it again", d.To.ID, d.Site, why))
+		d.enter(Revoked, 0, fmt.Sprintf("revision %s is barred on %s: %s; railyard bar clear lets it return", d.To.ID, d.Site, why))
 		return true
 	}
 	d.Size = len(d.obs.Servers)
@@ -180,7 +180,7 @@ func (d *decider) batchDone() bool {
 
 func (d *decider) watchDone() bool {
 	if d.inBatch(-1, func(t Target) bool { return t.State == Waiting }) > 0 {
-		d.enter(Rolling, d.Batches, "servers joined or returned: one more batch")
+		d.enter(Rolling, d.firstWaiting(), "servers joined or returned: one more batch")
 		return true
 	}
 	if !d.settled(d.Batch) {
@@ -192,6 +192,17 @@ func (d *decider) watchDone() bool {
 	}
 	d.enter(Done, d.Batch, d.summary())
 	return true
+}
+
+// firstWaiting is the lowest batch that still has to be rolled.
+func (d *decider) firstWaiting() int {
+	first := d.Batches
+	for _, t := range d.Targets {
+		if t.State == Waiting {
+			first = min(first, t.Batch)
+		}
+	}
+	return first
 }
 
 // inBatch counts the targets of a batch (any batch when -1) for which the question is true.

@@ -128,7 +128,7 @@ func (d *decider) reweighs(t *Target, s ServerState) bool {
 
 // order makes sure our flag of the server is at the weight and reports whether that is still to come.
 func (d *decider) order(t *Target, s ServerState, weight int) bool {
-	if !d.Balanced || s.Member.Weight == weight {
+	if !d.Balanced || (!s.Unlisted && s.Member.Weight == weight) {
 		return false
 	}
 	d.poll(t)
@@ -210,19 +210,18 @@ func (d *decider) pullIn(t *Target, s ServerState) bool {
 	}
 	t.Ordered = true
 	weight := d.weight(t)
-	if !d.order(t, s, weight) {
-		switch {
-		case d.obs.BalancerError != "":
-		case s.inRotation(true):
-			return d.settle(t, fmt.Sprintf("in rotation at weight %d", weight))
-		case s.Member.Foreign:
-			return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
-		}
-	}
 	away := d.obs.BalancerError != "" || s.Unlisted // not the server's fault; if it lasts, the roll makes no progress and says so
+	switch {
+	case away || s.Member.Weight != weight:
+	case s.inRotation(true):
+		return d.settle(t, fmt.Sprintf("in rotation at weight %d", weight))
+	case s.Member.Foreign:
+		return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
+	}
 	if !away && d.overdue(t, d.Strategy.StepTimeout) && d.now.Sub(d.obs.BalancerSince) >= d.Strategy.StepTimeout {
 		return d.fail(t, timedOut("pull in: the balancer says "+s.Member.Detail, d.Strategy.StepTimeout, d.obs.Last[t.Server]))
 	}
+	d.order(t, s, weight)
 	d.poll(t)
 	return false
 }

@@ -1,0 +1,210 @@
+package roller
+
+import (
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"railyard/internal/fleet"
+)
+
+// The simulation drives real Runners over a virtual store, balancer, servers, monitor and people, in virtual time, with
+// faults of every kind until a calm begins. A seed decides everything that is drawn:
+//
+//	RAILYARD_SIM_SEED=4711 go test ./internal/roller -run TestSimulation -v      one seed, with its trace
+//	RAILYARD_SIM_SEEDS=2000 go test ./internal/roller -run TestSimulation        many seeds
+type sim struct {
+	seed    uint64
+	start   time.Time
+	flipped rule
+	traced  bool
+	plain   *rand.Rand // for what is laid out before anything runs
+
+	mu       sync.Mutex
+	draws    map[string]uint64
+	calm     bool
+	over     chan struct{} // closed at the end: what hangs without minding its context is let go
+	sites    map[fleet.SiteRef]*simSite
+	store    *simStore
+	procs    []*simProc // those that run now
+	born     int
+	brakes   map[string]simBrake
+	wg       sync.WaitGroup
+	failures []string
+	trace    []string
+}
+
+// simulate runs one seed and returns which properties it found broken, and the trace.
+func simulate(t *testing.T, seed uint64, flipped rule, traced bool) (failures, trace []string) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) {
+		s := newSim(seed, flipped, traced)
+		s.run()
+		failures, trace = s.failures, s.trace
+	})
+	return failures, trace
+}
+
+func newSim(seed uint64, flipped rule, traced bool) *sim {
+	s := &sim{
+		seed: seed, start: time.Now(), flipped: flipped, traced: traced, plain: rand.New(rand.NewPCG(seed, 1)),
+		draws: map[string]uint64{}, over: make(chan struct{}), sites: map[fleet.SiteRef]*simSite{}, brakes: map[string]simBrake{},
+	}
+	s.store = newSimStore(s)
+	for i := range 1 + s.plain.IntN(2) {
+		s.addSite(i)
+	}
+	return s
+}
+
+func (s *sim) run() {
+	s.wg.Go(s.nature)
+	s.wg.Go(s.people)
+	replicas := 1 + s.plain.IntN(2)
+	for i := range replicas {
+		s.wg.Go(func() { s.replica(i, i == 0) })
+	}
+	time.Sleep(time.Duration(60+s.plain.IntN(240)) * time.Second)
+	s.becalm()
+	s.finish()
+	close(s.over)
+	s.wg.Wait()
+}
+
+// lock and unlock guard everything virtual; no call that waits is made in between.
+func (s *sim) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// draw returns a source of randomness for the n-th use of a key. It depends on the seed and the key alone, so that
+// goroutines cannot disturb each other's luck.
+func (s *sim) draw(key string) *rand.Rand {
+	s.mu.Lock()
+	s.draws[key]++
+	n := s.draws[key]
+	s.mu.Unlock()
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s/%d", key, n)
+	return rand.New(rand.NewPCG(s.seed, h.Sum64()))
+}
+
+// pause waits a random time between the bounds (with nanoseconds, so that two things hardly ever happen at once) or until
+// the end. It reports whether time went by.
+func (s *sim) pause(r *rand.Rand, least, most time.Duration) bool {
+	timer := time.NewTimer(least + time.Duration(r.Int64N(int64(most-least))))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.over:
+		return false
+	}
+}
+
+func (s *sim) isCalm() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calm
+}
+
+// fail notes a broken property. s.mu is held.
+func (s *sim) fail(format string, args ...any) {
+	text := fmt.Sprintf("%8.3fs %s", time.Since(s.start).Seconds(), fmt.Sprintf(format, args...))
+	if len(s.failures) < 5 {
+		s.failures = append(s.failures, text)
+	}
+	s.trace = append(s.trace, "BROKEN "+text)
+}
+
+// note adds to the trace. s.mu is held.
+func (s *sim) note(format string, args ...any) {
+	if s.traced {
+		s.trace = append(s.trace, fmt.Sprintf("%8.3fs %s", time.Since(s.start).Seconds(), fmt.Sprintf(format, args...)))
+	}
+}
+
+func quiet() logrus.FieldLogger {
+	log := logrus.New()
+	log.SetOutput(io.Discard)
+	return log
+}
+
+// found are seeds that once found a fault, and what it was.
+var found = []struct {
+	seed uint64
+	what string
+}{}
+
+func TestSimulation(t *testing.T) {
+	if text := os.Getenv("RAILYARD_SIM_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failures, trace := simulate(t, seed, "", true)
+		t.Log(strings.Join(trace, "\n"))
+		if len(failures) > 0 {
+			t.Errorf("seed %d:\n%s", seed, strings.Join(failures, "\n"))
+		}
+		return
+	}
+	seeds := uint64(60)
+	if text := os.Getenv("RAILYARD_SIM_SEEDS"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = n
+	}
+	broken := 0
+	for seed := range seeds {
+		if failures, _ := simulate(t, seed, "", false); len(failures) > 0 {
+			t.Errorf("seed %d:\n%s", seed, strings.Join(failures, "\n"))
+			broken++
+		}
+		if broken == 10 {
+			t.Fatal("10 seeds are broken; the others were not tried")
+		}
+	}
+}
+
+func TestSimulationKeepsFinding(t *testing.T) {
+	for _, f := range found {
+		t.Run(f.what, func(t *testing.T) {
+			if failures, _ := simulate(t, f.seed, "", false); len(failures) > 0 {
+				t.Errorf("seed %d:\n%s", f.seed, strings.Join(failures, "\n"))
+			}
+		})
+	}
+}
+
+// A simulation that cannot fail proves nothing: with a rule switched off it must find that out.
+func TestSimulationFindsAMissingRule(t *testing.T) {
+	for flipped, says := range map[rule]string{
+		ruleFloor: "the floor is",
+		ruleJudge: "without a pass",
+	} {
+		t.Run(string(flipped), func(t *testing.T) {
+			for seed := range uint64(40) {
+				failures, _ := simulate(t, seed, flipped, false)
+				if strings.Contains(strings.Join(failures, "\n"), says) {
+					t.Logf("seed %d: %s", seed, failures[0])
+					return
+				}
+			}
+			t.Errorf("40 seeds without the rule %q, and none found it missing", flipped)
+		})
+	}
+}
