@@ -101,7 +101,7 @@ func (d *decider) openWave() bool {
 func (d *decider) newRoll(site fleet.SiteInfo, kind roller.Kind, id string) roller.Roll {
 	return roller.Roll{
 		ID: id, Kind: kind, Coach: d.ID, Site: site.Ref, Created: d.now, Author: event.Railyard,
-		Strategy: site.Strategy, AllowDowntime: site.Site.AllowDowntime, Balanced: site.Site.Balancer.Driver != "none",
+		Strategy: site.Strategy, AllowDowntime: site.Site.AllowDowntime, Balanced: site.Site.Balancer.Driver != fleet.BalancerNone,
 		Traffic: site.Pool.Traffic, Stage: roller.Queued, StageSince: d.now, ProgressAt: d.now,
 	}
 }

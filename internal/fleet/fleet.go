@@ -119,20 +119,24 @@ type Site struct {
 const (
 	BalancerHAProxy = "haproxy"
 	BalancerNone    = "none" // no traffic to take away: job pools
+	BalancerExec    = "exec" // a program of the user's: docs/drivers.md
 	HostLocal       = "local"
 	HostSSH         = "ssh"
+	HostExec        = "exec" // a program of the user's: docs/drivers.md
 )
 
 // Balancer says how servers of a site are pulled out of and into rotation.
 type Balancer struct {
-	Driver  string `yaml:"driver"`            // "haproxy", "none"
+	Driver  string `yaml:"driver"`            // "haproxy", "none", "exec"
 	Address string `yaml:"address,omitempty"` // "unix:/run/haproxy.sock" or "tcp:127.0.0.1:9999"
 	Backend string `yaml:"backend,omitempty"` // "PROD_hotel-api"
 }
 
 // Host says how Railyard reaches the servers of a site.
 type Host struct {
-	Driver string `yaml:"driver"` // "local", "ssh"
+	Driver string `yaml:"driver"` // "local", "ssh", "exec"
+	// Program is what the exec driver runs, by its absolute path.
+	Program string `yaml:"program,omitempty"` // "/etc/railyard/our-host"
 }
 
 // Server is one machine (or container) of a site.

@@ -51,7 +51,7 @@ func (c *checker) checkSite(at, subject string, pool Pool, site Site, taken owne
 		c.say(at+".balancer.driver", subject, "a production pool with visitors' traffic has no balancer, so its servers cannot be pulled out of rotation",
 			"configure the haproxy balancer, or remove traffic: true from the pool")
 	}
-	c.oneOf(at+".host.driver", subject, "host: driver", site.Host.Driver, HostLocal, HostSSH)
+	c.checkHost(at+".host", subject, site.Host)
 	if len(site.Servers) == 0 {
 		c.say(at+".servers", subject, "it has no servers", "list at least one, or remove the site")
 	}
@@ -68,7 +68,11 @@ func (c *checker) checkSite(at, subject string, pool Pool, site Site, taken owne
 }
 
 func (c *checker) checkBalancer(at, subject string, b Balancer) {
-	if !c.oneOf(at+".driver", subject, "balancer: driver", b.Driver, BalancerHAProxy, BalancerNone) || b.Driver == BalancerNone {
+	if !c.oneOf(at+".driver", subject, "balancer: driver", b.Driver, BalancerHAProxy, BalancerNone, BalancerExec) || b.Driver == BalancerNone {
+		return
+	}
+	if b.Driver == BalancerExec {
+		c.program(at+".address", subject, "balancer: address", b.Address)
 		return
 	}
 	if b.Backend == "" {
@@ -86,6 +90,25 @@ func (c *checker) checkBalancer(at, subject string, b Balancer) {
 		}
 	default:
 		c.say(at+".address", subject, fmt.Sprintf("balancer: address %q is neither unix: with an absolute path nor tcp: with host and port", b.Address), fix)
+	}
+}
+
+func (c *checker) checkHost(at, subject string, h Host) {
+	if !c.oneOf(at+".driver", subject, "host: driver", h.Driver, HostLocal, HostSSH, HostExec) {
+		return
+	}
+	switch {
+	case h.Driver == HostExec:
+		c.program(at+".program", subject, "host: program", h.Program)
+	case h.Program != "":
+		c.say(at+".program", subject, fmt.Sprintf("host: the driver %s runs no program", h.Driver), "remove program, or use driver: exec")
+	}
+}
+
+// program takes the absolute path of a user's program.
+func (c *checker) program(at, subject, field, program string) {
+	if !path.IsAbs(program) {
+		c.say(at, subject, fmt.Sprintf("%s %q is not the absolute path of a program", field, program), "write the program's path, /etc/railyard/our-driver; see docs/drivers.md")
 	}
 }
 

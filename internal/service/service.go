@@ -134,7 +134,10 @@ func (s *Service) makeWorkers() error {
 	if err != nil {
 		return err
 	}
-	s.sites = &sites{topology: s.topology.get, hosts: hosts, tester: smoke.New(), balancers: map[fleet.Balancer]roller.Balancer{}}
+	s.sites = &sites{
+		topology: s.topology.get, hosts: hosts, packages: s.packages, tester: smoke.New(),
+		balancers: map[fleet.Balancer]roller.Balancer{}, programs: map[string]roller.Host{},
+	}
 	me := owner(s.config.Name)
 	s.worker = &pipeline.Worker{
 		Store: s.store, Jenkins: jenkins, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,

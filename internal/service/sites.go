@@ -6,17 +6,22 @@ import (
 
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
+	balancerexec "railyard/internal/roller/balancer/exec"
 	"railyard/internal/roller/balancer/haproxy"
+	"railyard/internal/roller/host/deploy"
+	hostexec "railyard/internal/roller/host/exec"
 )
 
 // sites opens the drivers of sites by the topology in force. Drivers are kept, so that their connections are reused.
 type sites struct {
 	topology func() *fleet.Topology
 	hosts    map[string]roller.Host // driver name → driver; each reaches any machine
+	packages deploy.Packages
 	tester   roller.Tester
 
 	mu        sync.Mutex
 	balancers map[fleet.Balancer]roller.Balancer
+	programs  map[string]roller.Host // path of a user's program → its driver
 }
 
 // OpenSite implements roller.Sites.
@@ -26,9 +31,9 @@ func (s *sites) OpenSite(ref fleet.SiteRef) (roller.OpenSite, error) {
 	if !ok {
 		return roller.OpenSite{}, fmt.Errorf("open site %s: it is not in the topology in force", ref)
 	}
-	host, ok := s.hosts[info.Site.Host.Driver]
-	if !ok {
-		return roller.OpenSite{}, fmt.Errorf("open site %s: no host driver %q in this service", ref, info.Site.Host.Driver)
+	host, err := s.host(info.Site.Host)
+	if err != nil {
+		return roller.OpenSite{}, fmt.Errorf("open site %s: %w", ref, err)
 	}
 	balancer, err := s.balancer(info.Site.Balancer)
 	if err != nil {
@@ -43,7 +48,7 @@ func (s *sites) OpenSite(ref fleet.SiteRef) (roller.OpenSite, error) {
 
 // balancer returns the driver of a site's balancer; nil for a site without one.
 func (s *sites) balancer(b fleet.Balancer) (roller.Balancer, error) {
-	if b.Driver == "none" {
+	if b.Driver == fleet.BalancerNone {
 		return nil, nil //nolint:nilnil // OpenSite.Balancer is nil when there is none
 	}
 	s.mu.Lock()
@@ -51,10 +56,37 @@ func (s *sites) balancer(b fleet.Balancer) (roller.Balancer, error) {
 	if open := s.balancers[b]; open != nil {
 		return open, nil
 	}
-	open, err := haproxy.New(b)
+	open, err := newBalancer(b)
 	if err != nil {
 		return nil, err
 	}
 	s.balancers[b] = open
 	return open, nil
+}
+
+func newBalancer(b fleet.Balancer) (roller.Balancer, error) {
+	if b.Driver == fleet.BalancerExec {
+		return balancerexec.New(b)
+	}
+	return haproxy.New(b)
+}
+
+// host returns the driver that reaches a site's servers.
+func (s *sites) host(h fleet.Host) (roller.Host, error) {
+	if h.Driver != fleet.HostExec {
+		if host, ok := s.hosts[h.Driver]; ok {
+			return host, nil
+		}
+		return nil, fmt.Errorf("the host driver %q is not configured in this service", h.Driver)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.programs[h.Program] == nil {
+		driver, err := hostexec.New(h.Program, s.packages)
+		if err != nil {
+			return nil, err
+		}
+		s.programs[h.Program] = driver
+	}
+	return s.programs[h.Program], nil
 }
