@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/template"
 
 	"railyard/internal/demo/ports"
@@ -22,6 +23,7 @@ func (y *Yard) topologyFile() ([]byte, error) {
 	type siteRow struct {
 		Environment, Backend string
 		Balanced             bool
+		Strategy             string // "{watch: 3s}"; "" = the environment's
 		Servers              []serverRow
 	}
 	type poolRow struct {
@@ -31,16 +33,20 @@ func (y *Yard) topologyFile() ([]byte, error) {
 	}
 	var rows []poolRow
 	var automatic []string // apps whose plans the policy passes
+	var visited []string   // pools that visitors come to
 	for _, p := range y.options.Pools {
 		row := poolRow{Pool: p, Repository: Repository(p.App), Clone: y.Git.CloneURL(Repository(p.App))}
 		if !p.PeopleApprove {
 			automatic = append(automatic, p.App)
 		}
+		if p.Traffic {
+			visited = append(visited, p.App)
+		}
 		for _, s := range y.sites {
 			if s.pool.App != p.App {
 				continue
 			}
-			one := siteRow{Environment: s.environment, Backend: s.environment + "_" + p.App, Balanced: s.balanced()}
+			one := siteRow{Environment: s.environment, Backend: s.environment + "_" + p.App, Balanced: s.balanced(), Strategy: s.strategy()}
 			for _, server := range s.servers {
 				one.Servers = append(one.Servers, serverRow{server.name, ports.Address(server.port), server.dir, server.smoke})
 			}
@@ -50,11 +56,14 @@ func (y *Yard) topologyFile() ([]byte, error) {
 	}
 	var text bytes.Buffer
 	err := topologyTemplate.Execute(&text, map[string]any{
-		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Automatic": automatic, "Indicators": !y.options.NoIndicators,
+		"Pools": rows, "Socket": y.socket(), "Speed": y.options.Speed, "Automatic": list(automatic), "Visited": list(visited), "Indicators": !y.options.NoIndicators,
 		"Failures": prometheus.HAProxyFailures, "Attempts": prometheus.HAProxyAttempts,
 	})
 	return text.Bytes(), err
 }
+
+// list writes names as YAML does: "[jobws, hotel-api]".
+func list(names []string) string { return "[" + strings.Join(names, ", ") + "]" }
 
 var topologyTemplate = template.Must(template.New("topology").Parse(`# The topology of the demo: who owns what, where it runs, and how it is rolled.
 environments:
@@ -107,8 +116,8 @@ pools:
       - environment: {{.Environment}}
         balancer: {{if .Balanced}}{driver: haproxy, address: "unix:{{$.Socket}}", backend: {{.Backend}}}{{else}}{driver: none}{{end}}
         host: {driver: local}
-        {{- if not .Balanced}}
-        strategy: {baking: {weight: 0}, min_up: 0}
+        {{- if .Strategy}}
+        strategy: {{.Strategy}}
         {{- end}}
         servers:
         {{- range .Servers}}
@@ -116,10 +125,7 @@ pools:
         {{- end}}
     {{- end}}
 {{- end}}
-{{- if .Automatic}}
-approvals:
-  - {sbu: hotel, apps: [{{range $i, $app := .Automatic}}{{if $i}}, {{end}}{{$app}}{{end}}]}
-{{- end}}
+approvals: {{if eq .Automatic "[]"}}[]{{else}}[{sbu: hotel, apps: {{.Automatic}}}]{{end}}
 {{- if .Indicators}}
 indicators:
   # Visitors' requests that fail, as the balancer counts them per server.
@@ -128,7 +134,7 @@ indicators:
     hard: true
     environments: [PROD]
     stages: [baking, rolling, watch]
-    pools: [public-api, hotel-api, hotel-app]
+    pools: {{.Visited}}
     ratio:
       failures: |-
         {{.Failures}}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"railyard/internal/demo/apps"
 	"railyard/internal/demo/balancer"
@@ -24,6 +25,7 @@ type Pool struct {
 	Servers map[string]int // environment → number of servers
 	// PeopleApprove: its plans wait for a person; otherwise the topology's policy passes them.
 	PeopleApprove bool
+	Watch         time.Duration // in production, instead of Speed's
 }
 
 // Talk is the company of the talk: JobWS → public API → hotel API → hotel APP.
@@ -57,6 +59,21 @@ type server struct {
 }
 
 func (s site) balanced() bool { return s.pool.Kind != "job" }
+
+// strategy is what the site rolls otherwise than its environment, as the topology writes it.
+func (s site) strategy() string {
+	var own []string
+	if !s.balanced() {
+		own = append(own, "baking: {weight: 0}", "min_up: 0")
+	}
+	if s.environment == "PROD" && s.pool.Watch > 0 {
+		own = append(own, "watch: "+s.pool.Watch.String())
+	}
+	if len(own) == 0 {
+		return ""
+	}
+	return "{" + strings.Join(own, ", ") + "}"
+}
 
 // plan gives every server a name, a directory and a port.
 func (y *Yard) plan() error {
