@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"railyard/internal/store/mariadbtest"
 )
 
 var (
@@ -38,7 +40,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	return mariadbtest.Run(m)
 }
 
 // shortDir is a temporary directory with a short path, because sockets live below it.
@@ -70,11 +72,12 @@ func TestTheStoryEndsAsItShould(t *testing.T) {
 	t.Logf("%s", out)
 	var told struct {
 		Pushes []struct {
-			Name           string `json:"name"`
-			Verdict        string `json:"verdict"`
-			Requests       int64  `json:"requests"`
-			FailedRequests int64  `json:"failed_requests"`
-			ServersExposed int    `json:"servers_exposed"`
+			Name           string           `json:"name"`
+			Verdict        string           `json:"verdict"`
+			Requests       int64            `json:"requests"`
+			FailedRequests int64            `json:"failed_requests"`
+			ServersExposed int              `json:"servers_exposed"`
+			FailedByServer map[string]int64 `json:"failed_by_server"`
 			Stages         []struct {
 				Name    string  `json:"name"`
 				Seconds float64 `json:"seconds"`
@@ -103,6 +106,9 @@ func TestTheStoryEndsAsItShould(t *testing.T) {
 	if bad.FailedRequests == 0 || bad.ServersExposed != 1 {
 		t.Errorf("the bad push: %d requests failed, %d servers exposed; expected some failures, from one server", bad.FailedRequests, bad.ServersExposed)
 	}
+	if len(bad.FailedByServer) != 1 || bad.FailedByServer["prod-hotel-api-1"] == 0 {
+		t.Errorf("the bad push: requests failed on %v, expected only on the smoke server", bad.FailedByServer)
+	}
 	if broken.FailedRequests != 0 || broken.ServersExposed != 0 {
 		t.Errorf("the broken push: %d requests failed, %d servers exposed; expected none", broken.FailedRequests, broken.ServersExposed)
 	}
@@ -110,7 +116,7 @@ func TestTheStoryEndsAsItShould(t *testing.T) {
 	for _, s := range good.Stages {
 		stages = append(stages, s.Name)
 	}
-	if got, expected := strings.Join(stages, " "), "build FAT approval UAT queued smoke baking rolling watch"; got != expected {
+	if got, expected := strings.Join(stages, " "), "build FAT approval UAT smoke baking rolling watch"; got != expected {
 		t.Errorf("stages of the good push: %s, expected %s", got, expected)
 	}
 }

@@ -32,9 +32,11 @@ type Push struct {
 	Requests       int64   `json:"requests"`        // all that visitors sent while it lasted
 	FailedRequests int64   `json:"failed_requests"` // that they saw fail
 	ServersExposed int     `json:"servers_exposed"` // production servers that ever took traffic on it
-	Coach          string  `json:"coach"`
-	Reason         string  `json:"reason"`
-	QueuedMS       float64 `json:"push_to_queued_ms"` // from the start of git push until Jenkins had the build; 0 = it never had
+	// FailedByServer is the balancer's count: production server → requests it failed while the push lasted.
+	FailedByServer map[string]int64 `json:"failed_by_server"`
+	Coach          string           `json:"coach"`
+	Reason         string           `json:"reason"`
+	QueuedMS       float64          `json:"push_to_queued_ms"` // from the start of git push until Jenkins had the build; 0 = it never had
 
 	expected string
 }
@@ -62,7 +64,7 @@ func (t *teller) sum(ctx context.Context, c chapter, coach api.Coach, from, to t
 	totals := t.yard.Load.Window(from, to)
 	p := Push{
 		Name: c.name, Verdict: verdictOf(coach), Stages: stages, Requests: totals.Requests, FailedRequests: totals.Failed,
-		Coach: coach.Id, Reason: coach.Reason, expected: c.verdict,
+		Coach: coach.Id, Reason: coach.Reason, expected: c.verdict, FailedByServer: map[string]int64{},
 	}
 	for _, roll := range coach.Rolls {
 		for _, target := range roll.Targets {
@@ -204,6 +206,9 @@ func (r Report) verdict() error {
 	for _, p := range r.Pushes {
 		if p.expected != "rolled_back" && p.FailedRequests > 0 {
 			return fmt.Errorf("%s: %d of %d requests failed: %w", p.Name, p.FailedRequests, p.Requests, ErrUnexpected)
+		}
+		if len(p.FailedByServer) > p.ServersExposed {
+			return fmt.Errorf("%s: requests failed on %v, and only %d server was exposed: %w", p.Name, p.FailedByServer, p.ServersExposed, ErrUnexpected)
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func (t *teller) pushInTurn(ctx context.Context, chapters []chapter) ([]Push, er
 			return pushes, errors.Join(err, group.Wait())
 		}
 		group.Go(func() (err error) {
-			pushes[i], err = t.finish(following, c, coach, began)
+			pushes[i], err = t.finish(following, c, coach, began, nil)
 			return err
 		})
 	}
@@ -67,11 +68,15 @@ func (t *teller) pushInTurn(ctx context.Context, chapters []chapter) ([]Push, er
 
 // push pushes one chapter's change and follows its Coach to the end.
 func (t *teller) push(ctx context.Context, c chapter) (Push, error) {
+	failed, err := t.failures(ctx)
+	if err != nil {
+		return Push{}, err
+	}
 	coach, began, err := t.start(ctx, c)
 	if err != nil {
 		return Push{}, err
 	}
-	return t.finish(ctx, c, coach, began)
+	return t.finish(ctx, c, coach, began, failed)
 }
 
 // start pushes a chapter's change and waits until it is a Coach.
@@ -95,8 +100,23 @@ func (t *teller) start(ctx context.Context, c chapter) (coach api.Coach, began t
 	return coach, pushed.Began, nil
 }
 
+// failures counts the failed requests of each production server since the beginning, as the balancer does.
+func (t *teller) failures(ctx context.Context) (map[string]int64, error) {
+	stats, err := t.yard.Balancer.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	failed := map[string]int64{}
+	for _, s := range stats {
+		if strings.HasPrefix(s.Backend, "PROD_") {
+			failed[s.Server] = s.Failed
+		}
+	}
+	return failed, nil
+}
+
 // finish follows a chapter's Coach to its end and sums up.
-func (t *teller) finish(ctx context.Context, c chapter, coach api.Coach, began time.Time) (Push, error) {
+func (t *teller) finish(ctx context.Context, c chapter, coach api.Coach, began time.Time, failed map[string]int64) (Push, error) {
 	coach, err := t.followCoach(ctx, coach)
 	if err != nil {
 		return Push{}, err
@@ -108,7 +128,17 @@ func (t *teller) finish(ctx context.Context, c chapter, coach api.Coach, began t
 	case <-ctx.Done():
 		return Push{}, ctx.Err()
 	}
-	return t.sum(ctx, c, coach, began, ended)
+	p, err := t.sum(ctx, c, coach, began, ended)
+	if err != nil || c.first {
+		return p, err
+	}
+	now, err := t.failures(ctx)
+	for server, n := range now {
+		if n > failed[server] {
+			p.FailedByServer[server] = n - failed[server]
+		}
+	}
+	return p, err
 }
 
 func plan(app, version string) string {
