@@ -29,8 +29,8 @@ func (d *decider) tellJenkins() {
 			b.Told = said.Text
 		}
 		if b.Number == 0 {
-			if d.State.Terminal() && b.State == rop.BuildQueued && d.now.Sub(d.ended()) < giveUpLooking {
-				untold++ // it is about to start; it should hear why its package goes nowhere
+			if d.State.Terminal() && onItsWay(*b) && d.now.Sub(d.ended()) < giveUpLooking {
+				untold++ // it should hear why its package goes nowhere
 			}
 			continue
 		}
@@ -51,6 +51,10 @@ func (d *decider) tellJenkins() {
 		d.Closed = true
 	}
 }
+
+// onItsWay reports whether a build without a number may be about to start. One that is being triggered may be in Jenkins
+// already, with the reply still to come.
+func onItsWay(b rop.Build) bool { return b.State == rop.BuildQueued || b.State == rop.BuildTriggering }
 
 const (
 	tellAgain     = 2 * time.Second

@@ -1,0 +1,128 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"railyard/internal/rop"
+)
+
+// hands ask Jenkins what a Coach's decisions order, beside the Coach's loop: at most one thing at a time for each build,
+// each with a deadline. Its fields belong to the loop.
+type hands struct {
+	*Worker
+	log    logrus.FieldLogger
+	ctx    context.Context
+	cancel context.CancelFunc
+	asking sync.WaitGroup
+	done   chan asked
+	busy   map[string]bool // deployment id → something is being asked
+
+	triggered map[string]Triggered // deployment id → how the last trigger ended
+	told      map[string]Telling   // deployment id → how the last description ended
+}
+
+// asked is how an action ended. The field of its kind is set.
+type asked struct {
+	action    Action
+	triggered Triggered
+	told      Telling
+}
+
+// jenkinsPatience is how long Jenkins may take for one action.
+const jenkinsPatience = 15 * time.Second
+
+func newHands(ctx context.Context, w *Worker, log logrus.FieldLogger) *hands {
+	ctx, cancel := context.WithCancel(ctx)
+	return &hands{
+		Worker: w, log: log, ctx: ctx, cancel: cancel, done: make(chan asked),
+		busy: map[string]bool{}, triggered: map[string]Triggered{}, told: map[string]Telling{},
+	}
+}
+
+// start does the action unless its build is busy; then the next decision orders it again.
+func (h *hands) start(a Action, c rop.Coach) {
+	if h.busy[a.Build.Deployment] {
+		return
+	}
+	h.busy[a.Build.Deployment] = true
+	h.asking.Go(func() {
+		result := h.act(a, c)
+		select {
+		case h.done <- result:
+		case <-h.ctx.Done():
+		}
+	})
+}
+
+func (h *hands) finished(r asked) {
+	deployment := r.action.Build.Deployment
+	delete(h.busy, deployment)
+	if r.action.Kind == ActTell {
+		h.told[deployment] = r.told
+		return
+	}
+	h.triggered[deployment] = r.triggered
+}
+
+// end breaks off what is being asked and waits until it is.
+func (h *hands) end() {
+	h.cancel()
+	h.asking.Wait()
+}
+
+func (h *hands) act(a Action, c rop.Coach) asked {
+	ctx, cancel := context.WithTimeoutCause(h.ctx, jenkinsPatience, errors.New("Jenkins gave no answer in time"))
+	defer cancel()
+	result := asked{action: a}
+	what, problem := "tell Jenkins", ""
+	if a.Kind == ActTell {
+		result.told = h.tell(ctx, a)
+		problem = result.told.Err
+	} else {
+		result.triggered = h.trigger(ctx, a, c)
+		what, problem = "trigger build", result.triggered.Err
+	}
+	if problem != "" && h.ctx.Err() == nil {
+		h.log.WithField("build", a.Build.Deployment).Warnf("%s; trying again: %s", what, problem)
+	}
+	return result
+}
+
+func (h *hands) tell(ctx context.Context, a Action) Telling {
+	said := Telling{Text: a.Text}
+	if err := h.Jenkins.Tell(ctx, a.Build.Controller, a.Build.Job, a.Build.Number, a.Text); err != nil {
+		said.Err = err.Error()
+	}
+	said.At = h.now()
+	return said
+}
+
+// trigger starts the build; after a try whose end is unknown, only when Jenkins does not have it already.
+func (h *hands) trigger(ctx context.Context, a Action, c rop.Coach) Triggered {
+	repo, ok := h.Topology().Repository(c.Repository)
+	if !ok {
+		return Triggered{At: h.now(), Err: "repository " + c.Repository + " is no longer in the topology", Refused: true}
+	}
+	failed := func(err error) Triggered {
+		return Triggered{At: h.now(), Err: err.Error(), Refused: errors.Is(err, ErrRefused)}
+	}
+	if a.Kind == ActEnsure {
+		fact, err := h.Jenkins.Find(ctx, a.Build.Controller, a.Build.Job, a.Build.Deployment)
+		if err == nil && fact.Known {
+			return Triggered{At: h.now(), QueueID: fact.QueueID}
+		}
+		if err != nil {
+			return failed(err)
+		}
+	}
+	queueID, err := h.Jenkins.Trigger(ctx, a.Build.Controller, a.Build.Job, parameters(c, a.Build, repo))
+	if err != nil {
+		return failed(err)
+	}
+	return Triggered{At: h.now(), QueueID: queueID}
+}
