@@ -1,0 +1,119 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"railyard/internal/demo/apps"
+	"railyard/internal/roller"
+	"railyard/internal/store"
+	"railyard/pipeline"
+	"railyard/server/api"
+)
+
+// nothingIsHeld checks, while no service runs, that another could take the Coach and the roll at once.
+func (y *town) nothingIsHeld(t *testing.T, coach, roll string) {
+	t.Helper()
+	quiet := logrus.New()
+	quiet.SetOutput(&bytes.Buffer{})
+	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(y.Dir, "railyard.db"), quiet)
+	must(t, err)
+	defer func() { must(t, s.Close()) }()
+	now := time.Now().UTC()
+	rolls, err := s.ClaimRolls(t.Context(), "another", now, time.Second)
+	must(t, err)
+	if !slices.ContainsFunc(rolls, func(c roller.Claim) bool { return c.Roll.ID == roll }) {
+		t.Errorf("the lease on roll %s was not given up", roll)
+	}
+	for _, c := range rolls {
+		must(t, s.ReleaseRoll(t.Context(), c))
+	}
+	coaches, err := s.ClaimCoaches(t.Context(), "another", now, time.Second)
+	must(t, err)
+	if !slices.ContainsFunc(coaches, func(c pipeline.Claim) bool { return c.Coach.ID == coach }) {
+		t.Errorf("the lease on Coach %s was not given up", coach)
+	}
+	for _, c := range coaches {
+		must(t, s.ReleaseCoach(t.Context(), c))
+	}
+}
+
+func approval(t *testing.T, y *town) {
+	c := y.deliver(t, apps.HotelAPI, change{})
+	waits := func(c api.Coach) bool { return c.State == "awaiting_approval" }
+	c = y.until(t, c.Id, "the wait for approval", waits)
+	if len(c.Rolls) != 1 || c.Rolls[0].Environment != "FAT" || c.Rolls[0].Stage != "done" {
+		t.Errorf("%s waits after %+v, expected after FAT", c.Id, c.Rolls)
+	}
+	out, code := y.run(t, c.Author, "coach", "approve", c.Id, "--reason", "it is mine")
+	if code != 1 || !strings.Contains(out, c.Author+" pushed it") {
+		t.Errorf("approval by the author: exit code %d, %s; expected 1, and why", code, out)
+	}
+	if c = y.coach(t, c.Id); !waits(c) {
+		t.Fatalf("%s is %s after its author's approval, expected that it waits", c.Id, c.State)
+	}
+	if out, code := y.run(t, "li", "coach", "approve", c.Id, "--reason", "read and tried"); code != 0 {
+		t.Fatalf("approval by a release engineer: exit code %d: %s", code, out)
+	}
+	c = y.ends(t, c.Id, "released")
+	if c.Approval == nil || c.Approval.Actor != "person:li" || c.Approval.Reason != "read and tried" {
+		t.Errorf("the approval is %+v, expected that of person:li with the reason", c.Approval)
+	}
+	told := map[string]string{}
+	for _, e := range y.events(t, "coach/"+c.Id) {
+		told[e.What] += e.Actor + ": " + e.Why
+	}
+	for _, what := range []string{"approval_given", "plan_passed"} {
+		if told[what] != "person:li: read and tried" {
+			t.Errorf("%s in the log is %q, expected once, by person:li, with the reason", what, told[what])
+		}
+	}
+}
+
+const mib = 1 << 20
+
+// idleMemory is the bound on what the service holds resident while nothing happens.
+const idleMemory = 60 * mib
+
+func memory(t *testing.T, y *town) {
+	ctx := t.Context()
+	active := true
+	answer, err := y.API.ListCoachesWithResponse(ctx, &api.ListCoachesParams{Active: &active})
+	must(t, err)
+	if answer.JSON200 == nil || len(*answer.JSON200) > 0 {
+		t.Fatalf("the service is not idle: %s", answer.Body)
+	}
+	y.visits(t, 1200) // three seconds of the visitors'
+	resident := resident(t, y.Process().PID())
+	t.Logf("railyard serve holds %.1f MiB resident when idle", float64(resident)/mib)
+	if resident > idleMemory {
+		t.Errorf("railyard serve holds %.1f MiB resident when idle, expected at most %d", float64(resident)/mib, idleMemory/mib)
+	}
+}
+
+// resident is how many bytes of a process are in memory.
+func resident(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
+			kib, err := strconv.ParseInt(fields[1], 10, 64)
+			must(t, err)
+			return kib << 10
+		}
+	}
+	t.Fatalf("process %d has no VmRSS", pid)
+	return 0
+}
