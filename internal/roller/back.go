@@ -73,7 +73,9 @@ func (d *decider) startBack() {
 		if t.State != Waiting {
 			continue
 		}
-		out := t.Pulled || !d.obs.Servers[t.Server].inRotation(d.Balanced)
+		s := d.obs.Servers[t.Server]
+		known := !d.Balanced || (d.obs.BalancerError == "" && !s.Unlisted)
+		out := t.Pulled || (known && !s.inRotation(d.Balanced))
 		if !out && (working >= limit || (d.Regular && t.Batch != d.Batch)) {
 			continue
 		}

@@ -28,6 +28,9 @@ func newFloor(r Roll, obs Observation) *floor {
 // take asks to take a server out. A server that is already out or unhealthy may always be acted on, so that a crashing
 // release can be rolled back.
 func (f *floor) take(s ServerState, balanced bool) bool {
+	if !balanced && !s.Reachable {
+		return f.up >= f.min // only its own host could tell, and it may be well
+	}
 	if !s.inRotation(balanced) {
 		return true
 	}

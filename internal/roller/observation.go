@@ -28,6 +28,7 @@ type Observation struct {
 	BalancerError string
 	// BalancerSince is since when the balancer answers without a break.
 	BalancerSince time.Time
+	BalancerAt    time.Time // when its last answer came
 
 	flipped rule // set by tests only
 }

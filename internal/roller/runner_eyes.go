@@ -18,6 +18,7 @@ type eyes struct {
 	members      map[string]Member
 	seenAt       time.Time // when the look began that members are from
 	notBefore    time.Time // looks that began earlier do not count
+	arrivedAt    time.Time // when they came
 	answersSince time.Time // since when every look was answered
 	balancerErr  string
 	ordered      map[string]time.Time   // member → when an order of ours on it ended
@@ -90,7 +91,7 @@ func (e *eyes) sawBalancer(seen balancerSeen) {
 		}
 		delete(seen.members, name) // this look may be from before the order
 	}
-	e.members, e.seenAt, e.balancerErr = seen.members, e.lookingSince, ""
+	e.members, e.seenAt, e.arrivedAt, e.balancerErr = seen.members, e.lookingSince, e.now(), ""
 }
 
 // lookAtHosts asks every server that was not asked since its last action, and those that did not answer again from time to
@@ -182,7 +183,7 @@ func (e *eyes) after(done finished, site OpenSite) {
 func (e *eyes) observation(site OpenSite, siteError string) Observation {
 	obs := Observation{Servers: make(map[string]ServerState, len(site.Machines)), SiteError: siteError}
 	if site.Balancer != nil {
-		obs.BalancerError, obs.BalancerSince = e.balancerErr, e.answersSince
+		obs.BalancerError, obs.BalancerSince, obs.BalancerAt = e.balancerErr, e.answersSince, e.arrivedAt
 		if old := e.now().Sub(e.seenAt); obs.BalancerError == "" && old > balancerPatience {
 			obs.BalancerError = "its last answer is " + old.Round(time.Millisecond).String() + " old"
 		}

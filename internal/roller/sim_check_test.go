@@ -46,6 +46,11 @@ func (s *sim) checkBegin(h simHand, server, what, revision string) {
 // remain counts the other servers in rotation, and those that something else took out too lately to be known of.
 func (s *sim) remain(h simHand, x *simServer, began time.Time, old time.Duration) (n int) {
 	now := time.Now()
+	for _, gone := range h.gone {
+		if now.Sub(gone.lost) <= now.Sub(began)+old {
+			n++
+		}
+	}
 	for _, other := range h.servers {
 		unknown := now.Sub(other.lost) <= now.Sub(began)+old || now.Sub(h.reloaded) <= now.Sub(began)+old
 		if other != x && (other.inRotation(h.balanced, now) || unknown) {
@@ -62,13 +67,16 @@ func (s *sim) checkWeight(h simHand, x *simServer, weight int, began time.Time, 
 	if late || h.proc.dead.Load() || holder == nil || weight > 0 || !x.inRotation(true, now) {
 		return
 	}
+	if now.Sub(x.back) <= now.Sub(began)+stale {
+		return // nobody could know yet that it is well again
+	}
 	roll := holder.roll
 	if n := s.remain(h, x, began, stale); n < roll.MinUp && !roll.AllowDowntime {
 		s.fail("%s is taken out, and %d stay in rotation; the floor is %d (%s)", x.name, n, roll.MinUp, roll.place())
 	}
 	out := 1
 	for _, t := range roll.Targets {
-		if y := h.servers[t.Server]; y != nil && y != x && y.ours && y.weight == 0 && (t.State == Active || t.State == Waiting) {
+		if y := h.servers[t.Server]; y != nil && y != x && y.ours && y.weight == 0 && !y.failed && (t.State == Active || t.State == Waiting) {
 			out++
 		}
 	}
@@ -90,7 +98,7 @@ func (s *sim) checkSwitch(h simHand, x *simServer, began time.Time, late bool) {
 	switch {
 	case h.balanced && !surprised:
 		s.fail("%s is switched while in rotation at weight %d", x.name, x.weight)
-	case !h.balanced && !roll.AllowDowntime && i >= 0 && roll.Targets[i].State != Failed:
+	case !h.balanced && !roll.AllowDowntime && i >= 0 && roll.Targets[i].State != Failed && !x.back.After(roll.Targets[i].Since.Add(-20*time.Second)):
 		failed := 0
 		for _, t := range roll.Targets {
 			if y := h.servers[t.Server]; y != nil && y != x && t.Pulled && y.inRotation(false, now) {
@@ -106,6 +114,11 @@ func (s *sim) checkSwitch(h simHand, x *simServer, began time.Time, late bool) {
 // checkSave: batch after batch, none before the one before it is done and passed; a site is completed once.
 func (s *sim) checkSave(r *simRoll, save Save) {
 	before, after := r.roll, save.Roll
+	for _, t := range save.Targets {
+		if x := s.sites[before.Site].servers[t.Server]; x != nil && t.State == Failed {
+			x.failed = true
+		}
+	}
 	if before.Stage.Terminal() && save.Complete != nil && s.store.byRoll[before.Site] != before.ID {
 		s.fail("%s completes its site again, over %s", before.ID, s.store.byRoll[before.Site])
 	}

@@ -23,6 +23,7 @@ type simProc struct {
 // replica starts a process again and again, and crashes or stops it, until the calm; then one of them goes on.
 func (s *sim) replica(i int, stays bool) {
 	r := s.draw(fmt.Sprintf("replica %d", i))
+	s.pause(r, time.Millisecond, time.Second)
 	for life := 0; ; life++ {
 		calm := s.isCalm()
 		if calm && !stays {
@@ -96,6 +97,7 @@ func (s *sim) happen(r *rand.Rand, site *simSite) {
 	case 7:
 		if len(names) > 2 {
 			s.note("%s leaves the topology", x.name)
+			x.lost = now
 			delete(site.servers, x.name)
 			site.gone[x.name] = x
 			s.later(long, func() {
@@ -137,7 +139,7 @@ func (s *sim) lose(site *simSite, x *simServer, what string, long time.Duration,
 	set(true)
 	s.note("%s %s", x.name, what)
 	if !x.neverBack {
-		s.later(long, func() { set(false); s.note("%s: no longer %s", x.name, what) })
+		s.later(long, func() { x.back = time.Now(); set(false); s.note("%s: no longer %s", x.name, what) })
 	}
 }
 
@@ -230,7 +232,7 @@ func (s *sim) becalm() {
 		site.away = time.Time{}
 		for _, x := range site.servers {
 			if !x.neverBack {
-				x.down, x.foreign, x.sessions = false, false, 0
+				x.down, x.foreign, x.sessions, x.back = false, false, 0, time.Now()
 				x.sick = site.badHealth[x.runs] && x.fragile
 			}
 		}

@@ -43,6 +43,8 @@ type simServer struct {
 	listed    bool      // the balancer knows it
 	fragile   bool      // a bad smoke test fails here
 	neverBack bool
+	failed    bool      // and stays out until it is pulled in again
+	back      time.Time // when it came back from the dead
 }
 
 func (x *simServer) up(now time.Time) bool {
@@ -237,8 +239,11 @@ func (h simHand) SetWeight(ctx context.Context, member string, weight int) error
 		if weight == 0 && x.inRotation(true, time.Now()) {
 			x.ours = true
 		}
+		if late && weight == 0 {
+			x.lost = time.Now()
+		}
 		if weight > 0 {
-			x.ours = false
+			x.ours, x.failed = false, false
 		}
 		x.weight = weight
 		return nil

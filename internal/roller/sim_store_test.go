@@ -181,7 +181,7 @@ func (v simView) held(c Claim) (*simRoll, error) {
 }
 
 func (v simView) RenewRoll(ctx context.Context, c Claim, now time.Time, ttl time.Duration) error {
-	return v.call(ctx, "renew", func() error {
+	return v.call(ctx, "renew "+c.Roll.ID, func() error {
 		r, err := v.held(c)
 		if err == nil {
 			r.until = now.Add(ttl)
@@ -191,7 +191,7 @@ func (v simView) RenewRoll(ctx context.Context, c Claim, now time.Time, ttl time
 }
 
 func (v simView) ReleaseRoll(ctx context.Context, c Claim) error {
-	return v.call(ctx, "release", func() error {
+	return v.call(ctx, "release "+c.Roll.ID, func() error {
 		r, err := v.held(c)
 		if err == nil {
 			r.fence++
@@ -228,7 +228,7 @@ func (v simView) SaveRoll(ctx context.Context, c Claim, save Save) error {
 }
 
 func (v simView) PendingCommands(ctx context.Context, roll string) (pending []Command, err error) {
-	err = v.call(ctx, "commands", func() error {
+	err = v.call(ctx, "commands "+roll, func() error {
 		for _, c := range v.commands {
 			if c.Roll == roll {
 				pending = append(pending, c)
@@ -241,7 +241,7 @@ func (v simView) PendingCommands(ctx context.Context, roll string) (pending []Co
 }
 
 func (v simView) LockSite(ctx context.Context, site fleet.SiteRef, roll, _ string, _ time.Time, _ time.Duration) (holder string, err error) {
-	err = v.call(ctx, "lock", func() error {
+	err = v.call(ctx, "lock "+roll, func() error {
 		held := v.rolls[v.locks[site]]
 		if held == nil || held.roll.Stage.Terminal() {
 			v.locks[site] = roll
@@ -253,11 +253,11 @@ func (v simView) LockSite(ctx context.Context, site fleet.SiteRef, roll, _ strin
 }
 
 func (v simView) SiteRevision(ctx context.Context, site fleet.SiteRef) (r Revision, err error) {
-	err = v.call(ctx, "revision", func() error { r = v.current[site]; return nil })
+	err = v.call(ctx, "revision "+site.String(), func() error { r = v.current[site]; return nil })
 	return r, err
 }
 
 func (v simView) BarredRevisions(ctx context.Context, site fleet.SiteRef) (barred map[string]string, err error) {
-	err = v.call(ctx, "barred", func() error { barred = maps.Clone(v.barred[site]); return nil })
+	err = v.call(ctx, "barred "+site.String(), func() error { barred = maps.Clone(v.barred[site]); return nil })
 	return barred, err
 }

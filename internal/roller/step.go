@@ -12,6 +12,7 @@ const (
 	pollSoon  = 15 * time.Millisecond  // while a change is expected within the second
 	pollLater = 250 * time.Millisecond // after that
 	soon      = 2 * time.Second
+	fresh     = 100 * time.Millisecond // how long ago the balancer may have answered when a server is taken out
 )
 
 // work moves every active server one step further (pull out → switch → smoke-test → pull in), and keeps our flag right
@@ -109,8 +110,13 @@ func (d *decider) takeOut(t *Target, s ServerState) bool {
 		return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
 	case !d.Balanced && d.Stage == RollingBack && d.From.ID == "":
 		return d.settle(t, "keeps the revision: nothing to return to, and no balancer to take it out of")
-	case d.Roll.Pause != nil, d.obs.BalancerError != "", s.Unlisted, !d.floor.take(s, d.Balanced):
-		return false // a paused roll takes no further server; without fresh eyes nothing is taken; another must come back first
+	case d.Roll.Pause != nil, d.obs.BalancerError != "", s.Unlisted:
+		return false // a paused roll takes no further server, and nothing is taken unseen
+	case d.Balanced && !d.obs.BalancerAt.IsZero() && d.now.Sub(d.obs.BalancerAt) > fresh:
+		d.wakeIn(time.Millisecond) // look first
+		return false
+	case !d.floor.take(s, d.Balanced):
+		return false // another must come back first
 	}
 	t.Pulled, t.Since = true, d.now
 	if !d.Balanced {
@@ -128,11 +134,15 @@ func (d *decider) reweighs(t *Target, s ServerState) bool {
 
 // order makes sure our flag of the server is at the weight and reports whether that is still to come.
 func (d *decider) order(t *Target, s ServerState, weight int) bool {
-	if !d.Balanced || (!s.Unlisted && s.Member.Weight == weight) {
+	if !d.Balanced {
+		return false
+	}
+	known := d.obs.BalancerError == "" && !s.Unlisted
+	if known && s.Member.Weight == weight {
 		return false
 	}
 	d.poll(t)
-	if d.obs.BalancerError != "" || s.Unlisted || (weight == 0 && !d.floor.again(s, true)) {
+	if !known || (weight == 0 && !d.floor.again(s, true)) {
 		return true
 	}
 	if d.mayTry(t, ActWeight) {
@@ -218,7 +228,7 @@ func (d *decider) pullIn(t *Target, s ServerState) bool {
 	case s.Member.Foreign:
 		return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
 	}
-	if !away && d.overdue(t, d.Strategy.StepTimeout) && d.now.Sub(d.obs.BalancerSince) >= d.Strategy.StepTimeout {
+	if !away && d.overdue(t, d.Strategy.StepTimeout) {
 		return d.fail(t, timedOut("pull in: the balancer says "+s.Member.Detail, d.Strategy.StepTimeout, d.obs.Last[t.Server]))
 	}
 	d.order(t, s, weight)
@@ -247,9 +257,14 @@ func (d *decider) fail(t *Target, why string) bool {
 	return false
 }
 
-// overdue reports whether the step has taken longer than it may, not counting the time in which nobody looked.
+// overdue reports whether the step has taken longer than it may, not counting the time in which nobody looked or the
+// balancer did not answer.
 func (d *decider) overdue(t *Target, bound time.Duration) bool {
-	return d.now.Sub(later(t.Since, d.obs.Since)) >= bound
+	since := later(t.Since, d.obs.Since)
+	if d.Balanced {
+		since = later(since, d.obs.BalancerSince)
+	}
+	return d.now.Sub(since) >= bound
 }
 
 func timedOut(step string, after time.Duration, last Result) string {
