@@ -149,5 +149,5 @@ func replicasStartAtOnce(t *testing.T, dsn string) {
 	}
 	all.Wait()
 	s := open(t, dsn)
-	equal(t, "number of applied versions", len(column(t, s, "SELECT version_id FROM goose_db_version")), 2)
+	equal(t, "number of applied versions", len(column(t, s, "SELECT version_id FROM goose_db_version")), 3)
 }

@@ -23,41 +23,53 @@ var errAgain = errors.New("changed by another replica while it was read")
 // LockSite implements roller.Store. The lock of a roll that has not ended is never given to another, however long its
 // lease is over: when every replica was down for a while, the roll in the middle of its work still owns its site.
 func (s *Store) LockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error) {
-	until := micros(now.Add(ttl))
 	for {
 		err = s.write(ctx, lease, fmt.Sprintf("lock site %s for roll %s", site, roll), func(t *tx) error {
-			holder = roll
-			n, err := t.RenewSiteLock(ctx, db.RenewSiteLockParams{Reason: clean(reason), HeldUntil: until, Site: site.String(), Roll: roll})
-			if err != nil || n == 1 {
-				return err
-			}
-			held, err := t.SiteLock(ctx, site.String())
-			if errors.Is(err, sql.ErrNoRows) {
-				err = t.InsertSiteLock(ctx, db.InsertSiteLockParams{Site: site.String(), Roll: roll, Reason: clean(reason), HeldUntil: until})
-				if err != nil && t.engine.unique(err) {
-					return errAgain
-				}
-				return err
-			}
-			if err != nil {
-				return err
-			}
-			ended, err := t.RollTerminal(ctx, held.Roll)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-			if unfinished := err == nil && !ended; unfinished || held.HeldUntil > micros(now) {
-				holder = held.Roll
-				return nil
-			}
-			n, err = t.TakeSiteLock(ctx, db.TakeSiteLockParams{Roll: roll, Reason: clean(reason), HeldUntil: until, Site: site.String(),
-				OldRoll: held.Roll, OldHeldUntil: held.HeldUntil})
-			return fenced(n, err, errAgain)
+			holder, err = t.lockSite(ctx, site, roll, reason, now, ttl)
+			return err
 		})
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			return holder, err
 		}
 	}
+}
+
+func (t *tx) lockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error) {
+	until := micros(now.Add(ttl))
+	n, err := t.RenewSiteLock(ctx, db.RenewSiteLockParams{Reason: clean(reason), HeldUntil: until, Site: site.String(), Roll: roll})
+	if err != nil || n == 1 {
+		return roll, err
+	}
+	held, err := t.SiteLock(ctx, site.String())
+	if errors.Is(err, sql.ErrNoRows) {
+		err = t.InsertSiteLock(ctx, db.InsertSiteLockParams{Site: site.String(), Roll: roll, Reason: clean(reason), HeldUntil: until})
+		if err != nil && t.engine.unique(err) {
+			return "", errAgain
+		}
+		return roll, err
+	}
+	if err != nil {
+		return "", err
+	}
+	unfinished, err := unfinished(ctx, t.Queries, held.Roll)
+	if err != nil {
+		return "", err
+	}
+	if unfinished || held.HeldUntil > micros(now) {
+		return held.Roll, nil
+	}
+	n, err = t.TakeSiteLock(ctx, db.TakeSiteLockParams{Roll: roll, Reason: clean(reason), HeldUntil: until, Site: site.String(),
+		OldRoll: held.Roll, OldHeldUntil: held.HeldUntil})
+	return roll, fenced(n, err, errAgain)
+}
+
+// unfinished reports whether there is such a roll, and it has not ended.
+func unfinished(ctx context.Context, q *db.Queries, roll string) (bool, error) {
+	ended, err := q.RollTerminal(ctx, roll)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil && !ended, err
 }
 
 // SiteRevision implements roller.Store.
