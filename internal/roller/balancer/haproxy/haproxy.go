@@ -12,6 +12,8 @@
 // mode, and for WebSockets, every open connection counts until it is closed. The caller bounds that wait.
 //
 // Weight 0 leaves the status "UP" and the administrative state 0: "DRAIN" and "MAINT" are always somebody else's.
+// "UP 2/3" is not up for us: HAProxy still sends visitors there, but the last check failed. A restart takes less time than
+// it takes to be called DOWN, so that the first check which passes afterwards is the first that is about the new process.
 // Runtime weights are lost when HAProxy is reloaded; Observe then shows it, and the roll orders the weight again.
 package haproxy
 
@@ -84,7 +86,7 @@ func (b *Balancer) observe(ctx context.Context) (map[string]roller.Member, error
 		}
 		members[name] = roller.Member{
 			Weight:   s.weight,
-			Up:       s.up(),
+			Up:       s.up() && !stat.failing(),
 			Foreign:  s.foreign(),
 			Sessions: stat.sessions,
 			Detail:   stat.status,

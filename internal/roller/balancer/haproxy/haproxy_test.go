@@ -163,6 +163,39 @@ func TestADrainOfAServerThatIsDownIsSeen(t *testing.T) {
 	}
 }
 
+func TestAServerWhoseLastCheckFailedIsNotUpLongBeforeHAProxyCallsItDown(t *testing.T) {
+	patient := (&real{}).newServer(t, "patient")
+	r := startHAProxy(t, fmt.Sprintf("  server patient %s check fall 100000\n", patient.Listener.Addr()))
+	b := r.balancer(t, "unix:"+r.dir+"/api.sock")
+	await := func(what string, is func(roller.Member) bool) roller.Member {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			got, err := b.Observe(ctx)
+			if err != nil {
+				t.Fatalf("wait for patient to be %s: %v", what, err)
+			}
+			if m := got["patient"]; is(m) {
+				return m
+			}
+			<-tick.C
+		}
+	}
+	await("up", func(m roller.Member) bool { return m.Up })
+	patient.sick.Store(true)
+	m := await("not up", func(m roller.Member) bool { return !m.Up })
+	if !strings.HasPrefix(m.Detail, "UP ") || !strings.HasSuffix(m.Detail, "/100000") {
+		t.Errorf("patient is %q, want HAProxy to call it UP still, with failed checks counted", m.Detail)
+	}
+	patient.sick.Store(false)
+	if m := await("up again", func(m roller.Member) bool { return m.Up }); m.Detail != "UP" {
+		t.Errorf("patient is %q, want UP", m.Detail)
+	}
+}
+
 func TestErrorsOfARealHAProxyNameTheFix(t *testing.T) {
 	r := startHAProxy(t, "  server light 127.0.0.1:1 weight 50\n")
 	api := "unix:" + r.dir + "/api.sock"

@@ -83,6 +83,11 @@ type stat struct {
 	status   string // "UP", "DOWN 1/2", "MAINT (via web/s1)", "no check"
 }
 
+// failing reports whether the last checks failed, though not yet enough of them to call the server DOWN: "UP 2/3".
+func (s stat) failing() bool {
+	return strings.HasPrefix(s.status, "UP ") && strings.Contains(s.status, "/")
+}
+
 // parseStats reads the answer to `show stat BACKEND 4 -1`, by the names in its header.
 func parseStats(answer, backend string) (map[string]stat, error) {
 	if !strings.HasPrefix(answer, "# pxname,") {
