@@ -31,6 +31,7 @@ type Auditor struct {
 	surveyor *Surveyor
 	asked    chan fleet.SiteRef
 	once     sync.Once
+	under    sync.Map // site → its audit is under way here
 }
 
 // DriftStore keeps what audits found. internal/store implements it.
@@ -183,6 +184,10 @@ func (a *Auditor) rest(due map[fleet.SiteRef]time.Time) time.Duration {
 
 // audit looks at one site and saves what changed since the audit before.
 func (a *Auditor) audit(ctx context.Context, ref fleet.SiteRef, free time.Time) error {
+	if _, already := a.under.LoadOrStore(ref, true); already {
+		return nil
+	}
+	defer a.under.Delete(ref)
 	site, err := a.Sites.OpenSite(ref)
 	if err != nil {
 		return err
