@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sirupsen/logrus"
-
 	"railyard/internal/demo/apps"
 	"railyard/internal/demo/child"
 	"railyard/internal/demo/yard"
@@ -103,11 +101,7 @@ func (c *crashYard) stop() {
 // database opens the service's database while the service is not running.
 func (c *crashYard) database() *store.Store {
 	c.t.Helper()
-	quiet := logrus.New()
-	quiet.SetOutput(&bytes.Buffer{})
-	s, err := store.Open(c.t.Context(), "sqlite:"+filepath.Join(c.Dir, "railyard.db"), quiet)
-	c.must(err)
-	return s
+	return openDatabase(c.t, c.Dir)
 }
 
 // order makes a roll of the site to a version.

@@ -3,8 +3,9 @@
 package e2e
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,10 +26,7 @@ import (
 // nothingIsHeld checks, while no service runs, that another could take the Coach and the roll at once.
 func (y *town) nothingIsHeld(t *testing.T, coach, roll string) {
 	t.Helper()
-	quiet := logrus.New()
-	quiet.SetOutput(&bytes.Buffer{})
-	s, err := store.Open(t.Context(), "sqlite:"+filepath.Join(y.Dir, "railyard.db"), quiet)
-	must(t, err)
+	s := openDatabase(t, y.Dir)
 	defer func() { must(t, s.Close()) }()
 	now := time.Now().UTC()
 	rolls, err := s.ClaimRolls(t.Context(), "another", now, time.Second)
@@ -47,6 +45,23 @@ func (y *town) nothingIsHeld(t *testing.T, coach, roll string) {
 	for _, c := range coaches {
 		must(t, s.ReleaseCoach(t.Context(), c))
 	}
+}
+
+// openDatabase opens the database of a service that has ended. A command that it was about to start then holds the file until it
+// runs.
+func openDatabase(t *testing.T, dir string) (s *store.Store) {
+	t.Helper()
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	eventually(t, "the database file", func() (string, bool) {
+		var err error
+		if s, err = store.Open(t.Context(), "sqlite:"+filepath.Join(dir, "railyard.db"), quiet); errors.Is(err, store.ErrInUse) {
+			return err.Error(), false
+		}
+		must(t, err)
+		return "", true
+	})
+	return s
 }
 
 func approval(t *testing.T, y *town) {

@@ -98,7 +98,7 @@ func openStore(ctx context.Context, cfg Config, log logrus.FieldLogger) (*store.
 	if err != nil {
 		return nil, err
 	}
-	return store.Open(ctx, dsn, log)
+	return whenFree(ctx, log, func() (*store.Store, error) { return store.Open(ctx, dsn, log) })
 }
 
 // withPassword puts a password into the URL form of a database address.
