@@ -21,6 +21,7 @@ const stale = 3 * time.Second
 // checkBegin: no action without the site's lock and the roll's lease, under a brake, or of the bad revision on the way back.
 func (s *sim) checkBegin(h simHand, server, what, revision string) {
 	now := time.Now()
+	s.begun = append(s.begun, now)
 	s.note("%s begins to %s on %s", h.proc.name, what, server)
 	holder := s.store.rolls[s.store.locks[h.ref]]
 	if holder == nil || holder.owner != h.proc.name || now.After(holder.until) {
@@ -67,7 +68,7 @@ func (s *sim) checkWeight(h simHand, x *simServer, weight int, began time.Time, 
 	if late || h.proc.dead.Load() || holder == nil || weight > 0 || !x.inRotation(true, now) {
 		return
 	}
-	if now.Sub(x.back) <= now.Sub(began)+stale {
+	if now.Sub(later(x.back, x.starting)) <= now.Sub(began)+stale {
 		return // nobody could know yet that it is well again
 	}
 	roll := holder.roll

@@ -1,0 +1,74 @@
+package roller
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"railyard/internal/fleet"
+)
+
+// A brake stops what has not begun, whatever hangs: servers, balancer, database.
+func TestABrakeTakesEffectWhateverHangs(t *testing.T) {
+	cases := []struct {
+		rule  string
+		here  bool // it is given to the process that drives the roll
+		bound time.Duration
+	}{
+		{"given to the process that drives the roll, at once, without the database", true, 0},
+		{"given to another process: no action starts when the commands cannot be read for two seconds", false, brakeTime},
+	}
+	for _, c := range cases {
+		t.Run(c.rule, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := quietSim()
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- p.runner.Run(ctx, nil) }()
+				time.Sleep(300 * time.Millisecond) // servers are being switched
+				s.locked(func() {
+					want(t, len(s.begun) > 0, true)
+					s.calm, s.store.away, s.store.hangs = false, time.Now().Add(time.Hour), true
+				})
+				if c.here {
+					p.runner.Brake("r-1")
+				}
+				braked := time.Now()
+				time.Sleep(time.Minute)
+				s.locked(func() {
+					for _, began := range s.begun {
+						if began.Sub(braked) > c.bound {
+							t.Errorf("an action began %s after the brake", began.Sub(braked))
+						}
+					}
+					want(t, s.store.rolls["r-1"].roll.Stage.Terminal(), false)
+				})
+				close(s.over)
+				cancel()
+				<-done
+				s.wg.Wait()
+			})
+		})
+	}
+}
+
+// quietSim is a calm simulation of one site with forty servers, rolled in many batches, and one process.
+func quietSim() (*sim, *simProc) {
+	s := &sim{
+		seed: 1, start: time.Now(), calm: true, plain: newRand(1), draws: map[string]uint64{}, over: make(chan struct{}),
+		sites: map[fleet.SiteRef]*simSite{}, brakes: map[string]simBrake{},
+	}
+	s.store = newSimStore(s)
+	site := &simSite{sim: s, ref: fleet.SiteRef{Environment: "PROD", Pool: "pool"}, balanced: true, servers: map[string]*simServer{}}
+	for i := range 40 {
+		site.addServer("s"+string(rune('a'+i/26))+string(rune('a'+i%26)), false, simRevision(0))
+	}
+	s.sites[site.ref] = site
+	s.store.current[site.ref], s.store.barred[site.ref] = simRevision(0), map[string]string{}
+	s.store.addRoll(site, "r-1", simRevision(1), 40)
+	stored := s.store.rolls["r-1"]
+	stored.roll.Strategy.Pattern, stored.roll.Strategy.Smoke, stored.roll.Strategy.MinUpPercent = []int{5}, false, 50
+	stored.put(stored.roll, nil)
+	return s, s.newProc(0)
+}
