@@ -51,6 +51,10 @@ func (s *Server) sites(ctx context.Context, only string) ([]api.Site, error) {
 	if err != nil {
 		return nil, database(err)
 	}
+	drifts, err := s.Store.Drifts(ctx)
+	if err != nil {
+		return nil, database(err)
+	}
 	known := map[fleet.SiteRef]store.SiteState{}
 	for _, state := range states {
 		known[state.Site] = state
@@ -69,7 +73,7 @@ func (s *Server) sites(ctx context.Context, only string) ([]api.Site, error) {
 			if !ok {
 				continue
 			}
-			shown = append(shown, siteFacts{info: info, state: known[info.Ref], roll: rollOn(active, info.Ref, known[info.Ref].Lock)})
+			shown = append(shown, siteFacts{info: info, state: known[info.Ref], roll: rollOn(active, info.Ref, known[info.Ref].Lock), drift: drifts[info.Ref]})
 		}
 	}
 	s.lookAtAll(ctx, shown)

@@ -55,7 +55,8 @@ func TestNoAddressAnswersWithoutAuthorisation(t *testing.T) {
 
 // fill makes an address of objects that exist, so that nothing but the missing right can refuse it.
 func fill(path string) string {
-	return strings.NewReplacer(":coach", coachID, ":roll", rollID, ":deployment", coachID+"-hotel-api-a1").Replace(path)
+	return strings.NewReplacer(":coach", coachID, ":roll", rollID, ":deployment", coachID+"-hotel-api-a1",
+		":environment", "PROD", ":pool", "hotel-api").Replace(path)
 }
 
 func contentType(path string) string {

@@ -158,7 +158,7 @@ func (b browser) screenshots(y *yard) {
 			for screen, width := range map[string]int64{"phone": 390, "desk": 1400} {
 				b.do("draw "+name, chromedp.EmulateViewport(width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 					return t.Call(ctx, "Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
-				}), chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible("main"))
+				}), chromedp.Navigate(y.web.URL+path), chromedp.WaitVisible(chromedp.CSS("main")))
 				image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 				if err != nil {
 					b.t.Fatal(err)

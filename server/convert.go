@@ -143,6 +143,7 @@ type siteFacts struct {
 	state store.SiteState
 	roll  *roller.Roll // the one that holds it or waits for it; nil = none
 	look  SiteLook
+	drift []roller.Difference
 }
 
 func siteOf(f siteFacts) api.Site {
@@ -155,8 +156,20 @@ func siteOf(f siteFacts) api.Site {
 		out.Roll, out.Stage = &r.ID, optional(string(r.Stage))
 		releases = slices.Concat(releases, r.To.Apps, r.From.Apps)
 	}
+	if f.state.Lock == nil && len(f.drift) > 0 {
+		out.Differences = new(differencesOf(f.drift))
+	}
 	for _, server := range f.info.Site.Servers {
 		out.Servers = append(out.Servers, serverOf(server, f.look, releases))
+	}
+	return out
+}
+
+func differencesOf(drift []roller.Difference) []api.Difference {
+	out := make([]api.Difference, len(drift))
+	for i, d := range drift {
+		out[i] = api.Difference{Server: optional(d.Server), Kind: string(d.Kind), Expected: d.Expected, Found: d.Found, Since: d.Since,
+			Mendable: d.Mendable()}
 	}
 	return out
 }

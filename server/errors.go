@@ -10,6 +10,7 @@ import (
 
 	"railyard/internal/access"
 	"railyard/internal/packages"
+	"railyard/internal/roller"
 	"railyard/internal/scm"
 	"railyard/internal/store"
 	"railyard/internal/yamlfile"
@@ -48,6 +49,7 @@ var kinds = []known{
 	{pipeline.ErrConflict, http.StatusConflict, api.Conflict},
 	{store.ErrDuplicate, http.StatusConflict, api.Conflict},
 	{store.ErrFinished, http.StatusConflict, api.Conflict},
+	{roller.ErrNothingToCatchUp, http.StatusConflict, api.Conflict},
 	{packages.ErrTooLarge, http.StatusRequestEntityTooLarge, api.TooLarge},
 	{scm.ErrTooLarge, http.StatusRequestEntityTooLarge, api.TooLarge},
 	{errUnavailable, http.StatusServiceUnavailable, api.Unavailable},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"io"
 	"net/http"
@@ -84,6 +85,7 @@ func newYard(t *testing.T, change ...func(*server.Options)) *yard {
 			}
 			return y.look
 		},
+		Survey: func(context.Context, fleet.SiteRef) (roller.Survey, error) { return y.survey() },
 		Kick: server.Kick{
 			Delivery: func() { y.kick("delivery") },
 			Coach:    func(id string) { y.kick("coach " + id) },
@@ -317,7 +319,41 @@ func (y *yard) baking() {
 		}
 		c.Rolls = []rop.RollRef{{ID: rollID, Environment: "PROD", Pool: "hotel-api"}}
 	}, roll())
+	y.differ(fleet.SiteRef{Environment: "FAT", Pool: "hotel-api"},
+		roller.Difference{Server: "fat-1", Kind: roller.DriftPulledOut, Expected: "weight 100", Found: "weight 0", Since: start},
+		roller.Difference{Server: "fat-1", Kind: roller.DriftMaintenance, Expected: "in rotation", Found: "<b>MAINT</b>", Since: start})
 	y.at = start.Add(2 * time.Minute)
+}
+
+// differ stores what an audit found on a site.
+func (y *yard) differ(site fleet.SiteRef, differences ...roller.Difference) {
+	y.t.Helper()
+	ctx, claim := context.Background(), roller.AuditClaim{Site: site, Owner: "test", Until: start}
+	taken, err := y.store.ClaimAudit(ctx, claim, start)
+	if err != nil || !taken {
+		y.t.Fatalf("claim the audit of %s: %v, %v", site, taken, err)
+	}
+	belief, err := y.store.Belief(ctx, site)
+	if err == nil {
+		err = y.store.SaveDrift(ctx, claim, belief, roller.DriftReport{Differences: differences})
+	}
+	if err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// survey is the site as show has it.
+func (y *yard) survey() (roller.Survey, error) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.look.Problem != "" {
+		return roller.Survey{}, errors.New(y.look.Problem)
+	}
+	seen := roller.Survey{Servers: map[string]roller.ServerState{}, Balanced: true}
+	for name, m := range y.look.Members {
+		seen.Servers[name] = roller.ServerState{Server: fleet.Server{Name: name}, Asked: true, Reachable: true, Member: m, Host: y.look.Hosts[name]}
+	}
+	return seen, nil
 }
 
 func (y *yard) takeIn(c rop.Coach) {

@@ -53,9 +53,35 @@ func (s *Server) yard(ctx context.Context, frame pages.Frame) (pages.Yard, error
 	if err != nil {
 		return view, err
 	}
-	view.Environments = pages.NewEnvironments(sites, production, view.Coaches)
+	loose, err := s.looseRolls(ctx, sites, active)
+	if err != nil {
+		return view, err
+	}
+	view.Environments = pages.NewEnvironments(sites, production, view.Coaches, loose)
 	view.Events, err = s.newest(ctx, store.EventFilter{})
 	return view, err
+}
+
+// looseRolls are the rolls of sites that carry no Coach on its way, such as a catch-up.
+func (s *Server) looseRolls(ctx context.Context, sites []api.Site, coaches []api.Coach) (loose []api.Roll, err error) {
+	carried := map[string]bool{}
+	for _, c := range coaches {
+		for _, r := range c.Rolls {
+			carried[r.Id] = true
+		}
+	}
+	for _, site := range sites {
+		id := value(site.Roll)
+		if id == "" || carried[id] {
+			continue
+		}
+		r, err := s.Store.Roll(ctx, id)
+		if err != nil {
+			return nil, database(err)
+		}
+		loose = append(loose, rollOf(r))
+	}
+	return loose, nil
 }
 
 // environments are the names in a Coach's order, and which of them are production.

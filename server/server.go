@@ -28,6 +28,7 @@ import (
 
 	"railyard/internal/access"
 	"railyard/internal/fleet"
+	"railyard/internal/roller"
 	"railyard/internal/scm"
 	"railyard/server/pages"
 )
@@ -42,7 +43,9 @@ type Options struct {
 	ApplyTopology func(ctx context.Context, actor, text string) error
 	// Look reads a site as its balancer and servers are now; see LookAt. It is asked only while somebody looks.
 	Look func(ctx context.Context, site fleet.SiteRef) SiteLook
-	Kick Kick
+	// Survey asks a site's balancer and every server anew, for an order that follows from what they say.
+	Survey func(ctx context.Context, site fleet.SiteRef) (roller.Survey, error)
+	Kick   Kick
 	// Secrets is the shared secret of each code host's webhooks: "generic", "github", … A host that is not named has no address.
 	Secrets map[string]string
 	// AnonymousRole is what somebody without a token is: "" = nobody, access.Viewer = may look. It may not change anything.
@@ -113,8 +116,8 @@ func New(o Options) (*Server, error) {
 
 // check refuses options that would leave a door open or a part missing.
 func (o Options) check() error {
-	if o.Store == nil || o.Packages == nil || o.Topology == nil || o.ApplyTopology == nil || o.Look == nil || o.Log == nil {
-		return errors.New("Store, Packages, Topology, ApplyTopology, Look and Log must all be given")
+	if o.Store == nil || o.Packages == nil || o.Topology == nil || o.ApplyTopology == nil || o.Look == nil || o.Survey == nil || o.Log == nil {
+		return errors.New("Store, Packages, Topology, ApplyTopology, Look, Survey and Log must all be given")
 	}
 	known := scm.Providers()
 	for name, secret := range o.Secrets {
@@ -143,7 +146,7 @@ func (o Options) check() error {
 // changes are the actions that are not reading.
 var changes = []access.Action{
 	access.Publish, access.Approve, access.Revoke, access.Brake, access.Resume, access.Retry, access.Skip, access.Rollback,
-	access.Emergency, access.ClearBar, access.ApplyTopology, access.ManageTokens,
+	access.Emergency, access.ClearBar, access.Sync, access.ApplyTopology, access.ManageTokens,
 }
 
 func providerNames(known map[string]scm.Provider) []string {

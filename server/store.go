@@ -38,6 +38,8 @@ type orders interface {
 	AddApproval(ctx context.Context, coach string, a rop.Approval, events ...event.Event) error
 	AddCoachCommand(ctx context.Context, c pipeline.Command, events ...event.Event) (id int64, err error)
 	AddRollCommand(ctx context.Context, c roller.Command, events ...event.Event) (id int64, err error)
+	// AddCatchUp keeps a roll and takes its site's lock for it, so that nothing comes between its plan and its start.
+	AddCatchUp(ctx context.Context, r roller.Roll, ttl time.Duration, events ...event.Event) error
 	ClearBar(ctx context.Context, site fleet.SiteRef, revision, actor, why string, at time.Time, events ...event.Event) error
 }
 
@@ -50,6 +52,9 @@ type views interface {
 	Rolls(ctx context.Context, f store.RollFilter, limit int) ([]roller.Roll, error)
 	RollsOfCoach(ctx context.Context, coach string) ([]roller.Roll, error)
 	SiteStates(ctx context.Context) ([]store.SiteState, error)
+	// Belief is what is believed of one site, and Drifts what the last audits found to differ.
+	Belief(ctx context.Context, site fleet.SiteRef) (roller.Belief, error)
+	Drifts(ctx context.Context) (map[fleet.SiteRef][]roller.Difference, error)
 	Bars(ctx context.Context, site fleet.SiteRef, cleared bool) ([]store.Bar, error)
 	CurrentTopology(ctx context.Context) (store.Topology, error)
 }

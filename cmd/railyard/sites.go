@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ func newSites() *cobra.Command {
 		Use:   "sites",
 		Short: "Show every pool's servers as they are now",
 		Long: `Shows every pool in every environment with its servers, as the balancer and the hosts see them now. Rotation is "in" (takes
-traffic), "out" (pulled out by Railyard), "down" (its check fails), "maintenance" (taken out by a person) or "unknown".`,
+traffic), "out" (pulled out by Railyard), "down" (its check fails), "maintenance" (taken out by a person) or "unknown". Below are
+the differences that the last audit found between the servers and what Railyard believes of them.`,
 		Example: "  railyard sites --environment PROD", Args: cobra.NoArgs, Annotations: codes(ordinary),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := service.open(quick)
@@ -69,8 +71,25 @@ func siteTable(t *rows, sites []api.Site) {
 		}
 	}
 	for _, site := range sites {
+		if site.Differences == nil {
+			continue
+		}
+		for _, d := range *site.Differences {
+			t.line("%s/%s differs since %s: %s", site.Environment, site.Pool, d.Since.Local().Format(time.DateTime), difference(d))
+		}
+	}
+	for _, site := range sites {
 		if problem := or(site.Problem); problem != "" {
 			t.line("%s/%s: %s", site.Environment, site.Pool, problem)
 		}
 	}
+}
+
+// difference is one in a line: "hotel-api-3 pulled out: weight 0, expected weight 100".
+func difference(d api.Difference) string {
+	text := fmt.Sprintf("%s: %s, expected %s", words(d.Kind), d.Found, d.Expected)
+	if d.Server != nil {
+		text = *d.Server + " " + text
+	}
+	return text
 }

@@ -147,6 +147,7 @@ func (s *standIn) routes() http.Handler {
 		"PUT /deployments/{deployment}/package": s.publish,
 		"GET /events":                           s.listEvents,
 		"GET /sites":                            func(*http.Request) (any, error) { return exampleSites(), nil },
+		"POST /sites/{environment}/{pool}/sync": s.sync,
 		"GET /topology":                         func(*http.Request) (any, error) { return s.topology(), nil },
 		"PUT /topology":                         s.applyTopology,
 	} {
@@ -269,6 +270,19 @@ func (s *standIn) order(r *http.Request) (any, error) {
 	return nil, nil
 }
 
+func (s *standIn) sync(r *http.Request) (any, error) {
+	var body api.SyncSiteJSONRequestBody
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Reason == "" {
+		return nil, refusal{400, api.Invalid, "reason is missing"}
+	}
+	site := r.PathValue("environment") + "/" + r.PathValue("pool")
+	if site != "PROD/jobws" {
+		return nil, refusal{409, api.Conflict, "sync " + site + ": roll r-1 holds it"}
+	}
+	s.change(func() { s.orders = append(s.orders, "site/"+site+" sync: "+body.Reason) })
+	return api.Roll{Id: "sync-1", Reason: "catches up jobws-2; 2 servers in 1 batches, at least 1 stay up"}, nil
+}
+
 func (s *standIn) deployment(r *http.Request) (any, error) {
 	id := r.PathValue("deployment")
 	if id != coachID+"-hotel-api-a1" {
@@ -354,7 +368,9 @@ func exampleSites() []api.Site {
 			{Name: "hotel-api-2", Address: "127.0.0.1:2", Rotation: api.In, Weight: &full, Version: new("1.4.1"), Known: &yes},
 			{Name: "hotel-api-3", Address: "127.0.0.1:3", Rotation: api.Down, Version: new("1.4.1"), Known: &no},
 		},
-	}, {Environment: "PROD", Pool: "jobws", Sbu: "platform", Problem: new("the balancer gives no answer"), Servers: []api.Server{}}}
+	}, {Environment: "PROD", Pool: "jobws", Sbu: "platform", Problem: new("the balancer gives no answer"), Servers: []api.Server{},
+		Differences: &[]api.Difference{{Server: new("jobws-2"), Kind: "nothing_runs", Expected: "jobws 2.0 (9f9f9f9f9f9f)", Found: "jobws not running", Mendable: true,
+			Since: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)}}}}
 }
 
 // direct is the script command `api`:

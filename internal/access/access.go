@@ -58,6 +58,7 @@ const (
 	Rollback      Action = "rollback"
 	Emergency     Action = "emergency"
 	ClearBar      Action = "clear_bar" // let a rolled-back revision return
+	Sync          Action = "sync"      // catch owed and drifted servers up
 	ApplyTopology Action = "apply_topology"
 	ManageTokens  Action = "manage_tokens"
 )
@@ -78,10 +79,10 @@ var grants = map[Role]struct{ own, everywhere []Action }{
 	Tester:    {everywhere: []Action{Read}, own: []Action{Brake}},
 	ReleaseEngineer: {
 		everywhere: []Action{Read},
-		own:        []Action{Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar},
+		own:        []Action{Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
 	},
-	Operator: {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, ApplyTopology}},
-	Admin:    {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, ApplyTopology, ManageTokens}},
+	Operator: {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
+	Admin:    {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
 	Jenkins:  {everywhere: []Action{Read, Publish}},
 }
 

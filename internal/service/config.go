@@ -44,6 +44,7 @@ type Config struct {
 	Git           Git               `koanf:"git"`
 	LeaseTTL      time.Duration     `koanf:"leasettl"` // default 10s
 	Rescan        time.Duration     `koanf:"rescan"`   // how often repositories are looked at for pushes nobody told of; default 5m
+	Audit         time.Duration     `koanf:"audit"`    // how often each site is compared with what is believed of it; default 60s
 }
 
 // Secret is a reference to a secret, never the secret: "env:NAME" or "file:/path". It is resolved when it is used.
@@ -117,7 +118,7 @@ func LoadConfig(path string) (Config, error) {
 // settable are the keys the environment may set. Others that begin with RAILYARD_ belong to the client commands.
 var settable = map[string]bool{
 	"listen": true, "publicurl": true, "name": true, "database": true, "databasepassword": true, "packages": true,
-	"mirrors": true, "topology": true, "anonymousrole": true, "prometheus": true, "leasettl": true,
+	"mirrors": true, "topology": true, "anonymousrole": true, "prometheus": true, "leasettl": true, "audit": true,
 }
 
 func (c *Config) defaults(dir string) {
@@ -131,6 +132,9 @@ func (c *Config) defaults(dir string) {
 	setDefault(&c.Mirrors, filepath.Join(dir, "mirrors"))
 	if c.LeaseTTL == 0 {
 		c.LeaseTTL = 10 * time.Second
+	}
+	if c.Audit == 0 {
+		c.Audit = time.Minute
 	}
 }
 
@@ -164,6 +168,9 @@ func (c *Config) validate() error {
 	}
 	if c.LeaseTTL < time.Second {
 		add("leasettl %s: at least 1s", c.LeaseTTL)
+	}
+	if c.Audit < time.Second {
+		add("audit %s: at least 1s", c.Audit)
 	}
 	return errors.Join(problems...)
 }

@@ -31,6 +31,12 @@ func TestConfigurationFile(t *testing.T) {
 		{rule: "an empty webhook secret is refused at once", text: `hooks: {github: ""}`, refused: "an empty secret would accept everybody's webhooks"},
 		{rule: "a token needs a person, a role and a reference", text: "tokens: [{person: jenkins}]", refused: "person, role and token are needed"},
 		{rule: "a lease of milliseconds is refused", text: "leasettl: 5ms", refused: "at least 1s"},
+		{rule: "sites are audited every minute", text: "{}", check: func(t *testing.T, c Config) {
+			if c.Audit != time.Minute {
+				t.Errorf("got %s", c.Audit)
+			}
+		}},
+		{rule: "an audit without a pause is refused", text: "audit: 5ms", refused: "audit 5ms: at least 1s"},
 		{rule: "the environment wins over the file", text: "listen: 127.0.0.1:1", env: map[string]string{"RAILYARD_LISTEN": "127.0.0.1:2"},
 			check: func(t *testing.T, c Config) {
 				if c.Listen != "127.0.0.1:2" {

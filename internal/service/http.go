@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"railyard/internal/fleet"
+	"railyard/internal/roller"
 	"railyard/internal/store"
 	"railyard/server"
 )
@@ -25,7 +26,7 @@ func (s *Service) makeServer() error {
 		return err
 	}
 	handler, err := server.New(server.Options{
-		Store: tokens, Packages: s.packages, Topology: s.topology.get, ApplyTopology: s.applyTopology, Look: s.look,
+		Store: tokens, Packages: s.packages, Topology: s.topology.get, ApplyTopology: s.applyTopology, Look: s.look, Survey: s.survey,
 		Kick: server.Kick{
 			Coach: s.worker.Kick, Roll: s.runner.Kick, Brake: s.runner.Brake, // a stored push is news, which wakes the worker
 		},
@@ -49,6 +50,15 @@ func (s *Service) look(ctx context.Context, ref fleet.SiteRef) server.SiteLook {
 		return server.SiteLook{Problem: err.Error()}
 	}
 	return server.LookAt(ctx, site)
+}
+
+// survey asks a site and all its servers anew.
+func (s *Service) survey(ctx context.Context, ref fleet.SiteRef) (roller.Survey, error) {
+	site, err := s.sites.OpenSite(ref)
+	if err != nil {
+		return roller.Survey{}, err
+	}
+	return s.surveyor.Look(ctx, site)
 }
 
 // knownTokens is the store with the configuration's tokens in front of its own.

@@ -39,6 +39,8 @@ type Service struct {
 	sites    *sites
 	runner   *roller.Runner
 	worker   *pipeline.Worker
+	auditor  *roller.Auditor
+	surveyor *roller.Surveyor // for people's orders
 	http     *http.Server
 }
 
@@ -145,9 +147,22 @@ func (s *Service) makeWorkers() error {
 	}
 	s.runner = &roller.Runner{
 		Store: s.store, Sites: s.sites, Judge: monitor, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
-		Saved: func(r roller.Roll) { s.worker.Kick(r.Coach) },
+		Saved: s.rollSaved,
 	}
+	s.auditor = &roller.Auditor{Store: s.store, Sites: s.sites, All: s.topology.sites, Log: s.log, Owner: me, Every: s.config.Audit}
+	s.surveyor = roller.NewSurveyor(serversAsked)
 	return nil
+}
+
+// serversAsked is how many servers are asked at once for people's orders.
+const serversAsked = 64
+
+// rollSaved tells those who wait for a roll.
+func (s *Service) rollSaved(r roller.Roll) {
+	s.worker.Kick(r.Coach)
+	if r.Stage.Terminal() {
+		s.auditor.Soon(r.Site) // what it left behind, or mended, is to be seen now
+	}
 }
 
 func (s *Service) makeMonitor() (*rollmon.Monitor, error) {
@@ -204,6 +219,7 @@ func (s *Service) run(ctx context.Context) error {
 	group.Go(func() error { return s.topology.follow(ctx) })
 	group.Go(func() error { return s.worker.Run(ctx, pushes) })
 	group.Go(func() error { return s.runner.Run(ctx, news) })
+	group.Go(func() error { return s.auditor.Run(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve %s: %w", s.config.Listen, err)

@@ -31,6 +31,16 @@ func (t *topology) get() *fleet.Topology {
 	return &fleet.Topology{}
 }
 
+// sites are those of the topology in force.
+func (t *topology) sites() (all []fleet.SiteRef) {
+	for _, pool := range t.get().Pools {
+		for _, site := range pool.Sites {
+			all = append(all, fleet.SiteRef{Environment: site.Environment, Pool: pool.Name})
+		}
+	}
+	return all
+}
+
 // apply validates a topology file, makes it the one in force and takes it up.
 func (t *topology) apply(ctx context.Context, name, actor string, text []byte) error {
 	loaded, err := fleet.Load(name, text)

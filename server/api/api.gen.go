@@ -232,6 +232,29 @@ type Deployment struct {
 	State string `json:"state"`
 }
 
+// Difference defines model for Difference.
+type Difference struct {
+	// Expected Example: weight 100
+	Expected string `json:"expected"`
+
+	// Found Example: weight 0
+	Found string `json:"found"`
+
+	// Kind other_revision, nothing_runs, unreachable, pulled_out, weight, down, maintenance, unknown_member or no_balancer
+	//
+	// Example: pulled_out
+	Kind string `json:"kind"`
+
+	// Mendable a catch-up roll can do something about it
+	Mendable bool `json:"mendable"`
+
+	// Server absent when it is about the site
+	Server *string `json:"server,omitempty"`
+
+	// Since when an audit saw it first
+	Since time.Time `json:"since"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	Error struct {
@@ -343,6 +366,9 @@ type ServerRotation string
 
 // Site defines model for Site.
 type Site struct {
+	// Differences what the last audit found to differ from what is believed; absent while a roll holds the site
+	Differences *[]Difference `json:"differences,omitempty"`
+
 	// Environment Example: PROD
 	Environment string `json:"environment"`
 
@@ -490,6 +516,11 @@ type ListSitesParams struct {
 	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
 }
 
+// SyncSiteJSONBody defines parameters for SyncSite.
+type SyncSiteJSONBody struct {
+	Reason string `json:"reason"`
+}
+
 // ClearBarJSONRequestBody defines body for ClearBar for application/json ContentType.
 type ClearBarJSONRequestBody ClearBarJSONBody
 
@@ -504,6 +535,9 @@ type BeginDeploymentJSONRequestBody BeginDeploymentJSONBody
 
 // CommandRollJSONRequestBody defines body for CommandRoll for application/json ContentType.
 type CommandRollJSONRequestBody CommandRollJSONBody
+
+// SyncSiteJSONRequestBody defines body for SyncSite for application/json ContentType.
+type SyncSiteJSONRequestBody SyncSiteJSONBody
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -696,6 +730,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /sites (the `ListSites` operationId).
 	ListSites(ctx context.Context, params *ListSitesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SyncSiteWithBody Roll the servers that differ to the revision that the site runs
+	//
+	// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+	// holds the site, and when nothing differs that a roll could mend.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+	SyncSiteWithBody(ctx context.Context, environment string, pool string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SyncSite Roll the servers that differ to the revision that the site runs
+	//
+	// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+	// holds the site, and when nothing differs that a roll could mend.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+	SyncSite(ctx context.Context, environment string, pool string, body SyncSiteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTopology The topology file that is applied
 	//
@@ -998,6 +1052,46 @@ func (c *Client) CommandRoll(ctx context.Context, roll RollID, body CommandRollJ
 // Corresponds with GET /sites (the `ListSites` operationId).
 func (c *Client) ListSites(ctx context.Context, params *ListSitesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListSitesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SyncSiteWithBody Roll the servers that differ to the revision that the site runs
+//
+// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+// holds the site, and when nothing differs that a roll could mend.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+func (c *Client) SyncSiteWithBody(ctx context.Context, environment string, pool string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSyncSiteRequestWithBody(c.Server, environment, pool, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SyncSite Roll the servers that differ to the revision that the site runs
+//
+// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+// holds the site, and when nothing differs that a roll could mend.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+func (c *Client) SyncSite(ctx context.Context, environment string, pool string, body SyncSiteJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSyncSiteRequest(c.Server, environment, pool, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1694,6 +1788,60 @@ func NewListSitesRequest(server string, params *ListSitesParams) (*http.Request,
 	return req, nil
 }
 
+// NewSyncSiteRequest calls the generic SyncSite builder with application/json body
+func NewSyncSiteRequest(server string, environment string, pool string, body SyncSiteJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSyncSiteRequestWithBody(server, environment, pool, "application/json", bodyReader)
+}
+
+// NewSyncSiteRequestWithBody constructs an http.Request for the SyncSite method, with any body, and a specified content type
+func NewSyncSiteRequestWithBody(server string, environment string, pool string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "pool", pool, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/sites/%s/%s/sync", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetTopologyRequest constructs an http.Request for the GetTopology method
 func NewGetTopologyRequest(server string) (*http.Request, error) {
 	var err error
@@ -1925,6 +2073,26 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /sites (the `ListSites` operationId).
 	ListSitesWithResponse(ctx context.Context, params *ListSitesParams, reqEditors ...RequestEditorFn) (*ListSitesResponse, error)
+
+	// SyncSiteWithBodyWithResponse Roll the servers that differ to the revision that the site runs
+	//
+	// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+	// holds the site, and when nothing differs that a roll could mend.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+	SyncSiteWithBodyWithResponse(ctx context.Context, environment string, pool string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SyncSiteResponse, error)
+
+	// SyncSiteWithResponse Roll the servers that differ to the revision that the site runs
+	//
+	// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+	// holds the site, and when nothing differs that a roll could mend.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+	SyncSiteWithResponse(ctx context.Context, environment string, pool string, body SyncSiteJSONRequestBody, reqEditors ...RequestEditorFn) (*SyncSiteResponse, error)
 
 	// GetTopologyWithResponse The topology file that is applied
 	//
@@ -2537,6 +2705,54 @@ func (r ListSitesResponse) ContentType() string {
 	return ""
 }
 
+type SyncSiteResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Roll
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SyncSiteResponse) GetJSON200() *Roll {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r SyncSiteResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SyncSiteResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SyncSiteResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SyncSiteResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SyncSiteResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetTopologyResponse200Headers the declared response headers of an HTTP 200 response for GetTopology
 type GetTopologyResponse200Headers struct {
 	RailyardDigest *string
@@ -2871,6 +3087,38 @@ func (c *ClientWithResponses) ListSitesWithResponse(ctx context.Context, params 
 		return nil, err
 	}
 	return ParseListSitesResponse(rsp)
+}
+
+// SyncSiteWithBodyWithResponse Roll the servers that differ to the revision that the site runs
+//
+// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+// holds the site, and when nothing differs that a roll could mend.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+func (c *ClientWithResponses) SyncSiteWithBodyWithResponse(ctx context.Context, environment string, pool string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SyncSiteResponse, error) {
+	rsp, err := c.SyncSiteWithBody(ctx, environment, pool, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSyncSiteResponse(rsp)
+}
+
+// SyncSiteWithResponse Roll the servers that differ to the revision that the site runs
+//
+// The site is looked at now; what an audit found may be a minute old. Refused (409) when nothing was ever released there, when a roll
+// holds the site, and when nothing differs that a roll could mend.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /sites/{environment}/{pool}/sync (the `SyncSite` operationId).
+func (c *ClientWithResponses) SyncSiteWithResponse(ctx context.Context, environment string, pool string, body SyncSiteJSONRequestBody, reqEditors ...RequestEditorFn) (*SyncSiteResponse, error) {
+	rsp, err := c.SyncSite(ctx, environment, pool, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSyncSiteResponse(rsp)
 }
 
 // GetTopologyWithResponse The topology file that is applied
@@ -3312,6 +3560,39 @@ func ParseListSitesResponse(rsp *http.Response) (*ListSitesResponse, error) {
 	return response, nil
 }
 
+// ParseSyncSiteResponse parses an HTTP response from a SyncSiteWithResponse call
+func ParseSyncSiteResponse(rsp *http.Response) (*SyncSiteResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SyncSiteResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Roll
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetTopologyResponse parses an HTTP response from a GetTopologyWithResponse call
 func ParseGetTopologyResponse(rsp *http.Response) (*GetTopologyResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3428,6 +3709,9 @@ type ServerInterface interface {
 	// ListSites Every pool in every environment, with its servers as the balancer and the hosts see them now
 	// (GET /sites)
 	ListSites(c *gin.Context, params ListSitesParams)
+	// SyncSite Roll the servers that differ to the revision that the site runs
+	// (POST /sites/{environment}/{pool}/sync)
+	SyncSite(c *gin.Context, environment string, pool string)
 	// GetTopology The topology file that is applied
 	// (GET /topology)
 	GetTopology(c *gin.Context)
@@ -3811,6 +4095,40 @@ func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
 	siw.Handler.ListSites(c, params)
 }
 
+// SyncSite operation middleware
+func (siw *ServerInterfaceWrapper) SyncSite(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "environment" -------------
+	var environment string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "environment", c.Param("environment"), &environment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter environment: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Path parameter "pool" -------------
+	var pool string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "pool", c.Param("pool"), &pool, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter pool: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SyncSite(c, environment, pool)
+}
+
 // GetTopology operation middleware
 func (siw *ServerInterfaceWrapper) GetTopology(c *gin.Context) {
 
@@ -3865,6 +4183,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	}
 
 	router.GET(options.BaseURL+"/sites", wrapper.ListSites)
+	router.POST(options.BaseURL+"/sites/:environment/:pool/sync", wrapper.SyncSite)
 	router.GET(options.BaseURL+"/bars", wrapper.ListBars)
 	router.POST(options.BaseURL+"/bars/clear", wrapper.ClearBar)
 	router.GET(options.BaseURL+"/coaches", wrapper.ListCoaches)
@@ -4371,6 +4690,47 @@ func (response ListSitesdefaultJSONResponse) VisitListSitesResponse(w http.Respo
 	return err
 }
 
+type SyncSiteRequestObject struct {
+	Environment string `json:"environment"`
+	Pool        string `json:"pool"`
+	Body        *SyncSiteJSONRequestBody
+}
+
+type SyncSiteResponseObject interface {
+	VisitSyncSiteResponse(w http.ResponseWriter) error
+}
+
+type SyncSite200JSONResponse Roll
+
+func (response SyncSite200JSONResponse) VisitSyncSiteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSitedefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response SyncSitedefaultJSONResponse) VisitSyncSiteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTopologyRequestObject struct {
 }
 
@@ -4497,6 +4857,9 @@ type StrictServerInterface interface {
 	// ListSites Every pool in every environment, with its servers as the balancer and the hosts see them now
 	// (GET /sites)
 	ListSites(ctx context.Context, request ListSitesRequestObject) (ListSitesResponseObject, error)
+	// SyncSite Roll the servers that differ to the revision that the site runs
+	// (POST /sites/{environment}/{pool}/sync)
+	SyncSite(ctx context.Context, request SyncSiteRequestObject) (SyncSiteResponseObject, error)
 	// GetTopology The topology file that is applied
 	// (GET /topology)
 	GetTopology(ctx context.Context, request GetTopologyRequestObject) (GetTopologyResponseObject, error)
@@ -4982,6 +5345,51 @@ func (sh *strictHandler) ListSites(ctx *gin.Context, params ListSitesParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListSitesResponseObject); ok {
 		if err := validResponse.VisitListSitesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SyncSite operation middleware
+func (sh *strictHandler) SyncSite(ctx *gin.Context, environment string, pool string) {
+	var request SyncSiteRequestObject
+
+	request.Environment = environment
+	request.Pool = pool
+
+	var body SyncSiteJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SyncSite(ctx, request.(SyncSiteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SyncSite")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SyncSiteResponseObject); ok {
+		if err := validResponse.VisitSyncSiteResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -77,7 +77,30 @@ type Environment struct {
 type Site struct {
 	api.Site
 	Servers []Server
-	Rolling *api.Roll // nil when its Coach is not shown
+	Rolling *api.Roll // nil = none
+}
+
+// differencesShown is how many differences of a site are seen at once; the others are folded away.
+const differencesShown = 4
+
+// FirstDifferences are those that are seen at once.
+func (s Site) FirstDifferences() []api.Difference {
+	return s.differences()[:min(differencesShown, len(s.differences()))]
+}
+
+// OtherDifferences are the others.
+func (s Site) OtherDifferences() []api.Difference { return s.differences()[len(s.FirstDifferences()):] }
+
+// Mendable reports whether a catch-up roll could do something about any of them.
+func (s Site) Mendable() bool {
+	return slices.ContainsFunc(s.differences(), func(d api.Difference) bool { return d.Mendable })
+}
+
+func (s Site) differences() []api.Difference {
+	if s.Differences == nil {
+		return nil
+	}
+	return *s.Differences
 }
 
 // Server is one server of a site.
@@ -201,9 +224,13 @@ func span(d time.Duration) string {
 	return strings.NewReplacer("h", "h ", "m", "m ").Replace(text)
 }
 
-// NewEnvironments groups sites, which come in the order of the topology, and joins them with the rolls of the Coaches on their way.
-func NewEnvironments(sites []api.Site, production map[string]bool, coaches []Coach) []Environment {
+// NewEnvironments groups sites, which come in the order of the topology, and joins them with the rolls of the Coaches on their way, and
+// those that carry none.
+func NewEnvironments(sites []api.Site, production map[string]bool, coaches []Coach, loose []api.Roll) []Environment {
 	rolls := map[string]*api.Roll{}
+	for i := range loose {
+		rolls[loose[i].Id] = &loose[i]
+	}
 	for i := range coaches {
 		for j := range coaches[i].Rolls {
 			rolls[coaches[i].Rolls[j].Id] = &coaches[i].Rolls[j].Roll

@@ -118,7 +118,16 @@ var messages = map[string]message{
 	"roll.rolling": {"rolling", "滚动"}, "roll.watch": {"watch", "观察"}, "roll.done": {"done", "完成"},
 	"roll.rolling_back": {"rolling back", "回退中"}, "roll.rolled_back": {"rolled back", "已回退"}, "roll.revoked": {"revoked", "已撤回"},
 
-	"kind.release": {"release", "发布"}, "kind.rollback": {"return", "回退"},
+	"kind.release": {"release", "发布"}, "kind.rollback": {"return", "回退"}, "kind.catch_up": {"catch-up", "补齐"},
+
+	"drift": {"Differs from what is believed (%d)", "与记录不符 (%d)"}, "drift.site": {"the site", "站点"},
+	"drift.found": {"%s, expected %s", "%s，应为 %s"}, "drift.more": {"%d more", "另有 %d 项"},
+	"drift.mend":           {"A catch-up roll mends it:", "可用补齐滚动修复："},
+	"drift.other_revision": {"runs another revision", "运行其他版本"}, "drift.nothing_runs": {"runs nothing", "未运行"},
+	"drift.unreachable": {"not reachable", "无法连接"}, "drift.pulled_out": {"pulled out", "已拉出"},
+	"drift.weight": {"at another weight", "权重不符"}, "drift.down": {"down at the balancer", "负载均衡检测失败"},
+	"drift.maintenance": {"in somebody's maintenance", "人工维护中"}, "drift.unknown_member": {"unknown to the balancer", "负载均衡中没有此成员"},
+	"drift.no_balancer": {"the balancer does not answer", "负载均衡无响应"},
 
 	"cause.brake": {"brake", "刹车"}, "cause.soft_breach": {"soft breach", "触发软指标"}, "cause.doubt": {"doubt", "存疑"},
 	"cause.failure_budget": {"failure budget", "失败数超限"}, "cause.no_progress": {"no progress", "没有进展"},

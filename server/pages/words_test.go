@@ -73,6 +73,13 @@ func TestEveryStateOfTheDomainHasItsWord(t *testing.T) {
 	for _, s := range []verdict.Outcome{verdict.Pass, verdict.Pending, verdict.NoTraffic, verdict.NoData, verdict.SourceDown, verdict.Soft, verdict.Hard} {
 		words["outcome"] = append(words["outcome"], string(s))
 	}
+	for _, k := range []roller.DifferenceKind{roller.DriftOtherRevision, roller.DriftNothingRuns, roller.DriftUnreachable, roller.DriftPulledOut,
+		roller.DriftWeight, roller.DriftDown, roller.DriftMaintenance, roller.DriftUnknownMember, roller.DriftNoBalancer} {
+		words["drift"] = append(words["drift"], string(k))
+	}
+	for _, k := range []roller.Kind{roller.Release, roller.Rollback, roller.CatchUp} {
+		words["kind"] = append(words["kind"], string(k))
+	}
 	for kind, all := range words {
 		for _, word := range all {
 			if _, ok := messages[kind+"."+word]; !ok {
