@@ -2,6 +2,7 @@ package roller
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,10 +27,10 @@ func TestABrakeTakesEffectWhateverHangs(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- p.runner.Run(ctx, nil) }()
-				time.Sleep(300 * time.Millisecond) // servers are being switched
+				time.Sleep(1300 * time.Millisecond) // the first servers are switched, and their smoke test is tried again and again
 				s.locked(func() {
 					want(t, len(s.begun) > 0, true)
-					s.calm, s.store.away, s.store.hangs = false, time.Now().Add(time.Hour), true
+					s.store.away, s.store.hangs = time.Now().Add(time.Hour), true
 				})
 				if c.here {
 					p.runner.Brake("r-1")
@@ -53,22 +54,26 @@ func TestABrakeTakesEffectWhateverHangs(t *testing.T) {
 	}
 }
 
-// quietSim is a calm simulation of one site with forty servers, rolled in many batches, and one process.
+// quietSim is a calm simulation of one process and one site with forty servers, on which no smoke test passes.
 func quietSim() (*sim, *simProc) {
 	s := &sim{
 		seed: 1, start: time.Now(), calm: true, plain: newRand(1), draws: map[string]uint64{}, over: make(chan struct{}),
 		sites: map[fleet.SiteRef]*simSite{}, brakes: map[string]simBrake{},
 	}
 	s.store = newSimStore(s)
-	site := &simSite{sim: s, ref: fleet.SiteRef{Environment: "PROD", Pool: "pool"}, balanced: true, servers: map[string]*simServer{}}
+	site := &simSite{sim: s, ref: fleet.SiteRef{Environment: "PROD", Pool: "pool"}, balanced: true, servers: map[string]*simServer{},
+		badSmoke: map[string]bool{simRevision(1).ID: true}}
 	for i := range 40 {
-		site.addServer("s"+string(rune('a'+i/26))+string(rune('a'+i%26)), false, simRevision(0))
+		name := fmt.Sprintf("s%02d", i)
+		site.addServer(name, false, simRevision(0))
+		site.servers[name].fragile = true
 	}
 	s.sites[site.ref] = site
 	s.store.current[site.ref], s.store.barred[site.ref] = simRevision(0), map[string]string{}
 	s.store.addRoll(site, "r-1", simRevision(1), 40)
 	stored := s.store.rolls["r-1"]
 	stored.roll.Strategy.Pattern, stored.roll.Strategy.Smoke, stored.roll.Strategy.MinUpPercent = []int{5}, false, 50
+	stored.roll.Strategy.StepTimeout = time.Hour
 	stored.put(stored.roll, nil)
 	return s, s.newProc(0)
 }

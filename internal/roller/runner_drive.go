@@ -233,7 +233,7 @@ func (d *drive) look(ctx context.Context) {
 	if now.Sub(d.heard) < time.Second {
 		return
 	}
-	d.heard = now
+	defer func() { d.heard = d.now() }() // a slow database leaves time for everything else
 	site, err := d.Sites.OpenSite(d.roll.Site)
 	d.siteError = ""
 	if err != nil {
@@ -300,6 +300,7 @@ func (d *drive) lock(ctx context.Context, now time.Time) error {
 func (d *drive) forget() {
 	d.current, d.barred, d.heard = nil, nil, time.Time{}
 	d.eyes.forget()
+	d.eyes.lookAtHosts(d.site, d.refresh())
 }
 
 // renew extends the lease and the lock. Losing the lease ends the drive; a database that does not answer does not, but past

@@ -121,11 +121,11 @@ func (v simView) call(ctx context.Context, name string, f func() error) error {
 func (v simView) luck(r *rand.Rand) (hang, refuse, lose bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.calm {
-		return false, false, false
-	}
 	if time.Now().Before(v.away) {
 		return v.hangs, !v.hangs, false
+	}
+	if v.calm {
+		return false, false, false
 	}
 	switch n := r.IntN(1000); {
 	case n < 4:
