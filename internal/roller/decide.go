@@ -17,6 +17,7 @@ type Decision struct {
 	Save    Save          // what to save when Changed
 	Actions []Action      // what to do after the save; none is for a busy server
 	Asks    bool          // the monitor is to be asked Roll.Question again
+	AskedBy time.Time     // an answer to a question put before this does not count any more: ask at once
 	Wake    time.Duration // when to look again although nothing was reported; > 0
 }
 
@@ -55,11 +56,12 @@ type decider struct {
 	events  []event.Event
 	handled []int64
 	wake    time.Duration
-	actor   string // of the transition being made; "" = a rule
+	actor   string    // of the transition being made; "" = a rule
+	askedBy time.Time // see Decision.AskedBy
 }
 
 func (d *decider) decision(before Roll) Decision {
-	out := Decision{Roll: d.Roll, Actions: d.actions, Wake: d.wake, Asks: d.asks()}
+	out := Decision{Roll: d.Roll, Actions: d.actions, Wake: d.wake, Asks: d.asks(), AskedBy: d.askedBy}
 	var changed []Target
 	old := make(map[string]Target, len(before.Targets))
 	for _, t := range before.Targets {

@@ -83,6 +83,7 @@ func (d *decider) judged(period time.Duration) bool {
 		}
 		doubt = fmt.Sprintf("%s: %s", v.Outcome, v.Reason)
 	}
+	d.askedBy = end
 	if bound := later(later(end, d.obs.Since), d.ProgressAt).Add(d.Strategy.DoubtBound); d.now.Before(bound) {
 		d.wakeIn(min(judgeEvery, bound.Sub(d.now)))
 		return false

@@ -132,7 +132,7 @@ func (d *drive) decide(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if decision.Asks && !d.roll.Stage.Terminal() {
-		d.ask(ctx, obs, now)
+		d.ask(ctx, obs, decision.AskedBy, now)
 	}
 	for _, a := range decision.Actions {
 		if d.mayAct() {
@@ -209,10 +209,11 @@ func (d *drive) patience(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeoutCause(ctx, storePatience, errStorePatience)
 }
 
-// ask puts the roll's question to the monitor, one at a time.
-func (d *drive) ask(ctx context.Context, obs Observation, now time.Time) {
+// ask puts the roll's question to the monitor, one at a time and not too often, but at once when the answer before does not
+// count any more.
+func (d *drive) ask(ctx context.Context, obs Observation, by, now time.Time) {
 	q, ok := d.roll.Question(obs)
-	if !ok || (d.asking && now.Sub(d.asked) < judgePatience) || now.Sub(d.asked) < judgeEvery {
+	if !ok || (d.asking && now.Sub(d.asked) < judgePatience) || (now.Sub(d.asked) < judgeEvery && !d.asked.Before(by)) {
 		return
 	}
 	d.asking, d.asked = true, now
