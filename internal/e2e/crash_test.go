@@ -210,6 +210,7 @@ func (c *crashYard) starts(release string) map[string]int {
 // A roll is killed with the service at every save it makes, after it was written and before it was; the next service
 // finishes it. The two versions take turns.
 func TestKilledAtEverySavedTransitionTheRollCompletesAndNoServerIsRestartedTwice(t *testing.T) {
+	t.Parallel() // it waits more than it works, in a yard of its own
 	c := openCrashYard(t)
 	first := c.order("1.0.0")
 	if r := c.finish(first); r.Stage != roller.Done {

@@ -59,6 +59,7 @@ func shortDir(t *testing.T) string {
 }
 
 func TestTheStoryEndsAsItShould(t *testing.T) {
+	t.Parallel() // in a yard of its own
 	report := filepath.Join(t.TempDir(), "report.json")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 6*time.Minute, errors.New("the story took more than six minutes"))
 	defer cancel()

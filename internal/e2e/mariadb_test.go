@@ -13,6 +13,7 @@ import (
 )
 
 func TestOnMariaDBAGoodPushIsReleasedAndABadOneComesBack(t *testing.T) {
+	t.Parallel() // in a yard of its own
 	y := openTown(t, yard.Options{
 		Database: mariadbtest.Start(t).Database(t),
 		Pools:    []yard.Pool{{App: pool, Kind: "api", Traffic: true, Servers: map[string]int{"FAT": 1, "UAT": 1, "PROD": 3}}},
