@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # The servers that tests talk to can change where Go's test cache does not look, so results are never taken from it.
 TESTFLAGS ?= -count=1
 
-.PHONY: help build demo test lint generate clean
+.PHONY: help build demo test lint generate bench-roll clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ lint: ## set up and run every check that is not a test
 generate: ## write the generated code anew, from the API's contract and the SQL queries
 	@ci/setup generate
 	@ci/generate
+
+bench-roll: ## set up and measure a roll of 12 servers: Railyard, Ansible, and the steps alone; BENCHFLAGS="-runs 5 -ansible 2"
+	@ci/setup bench
+	@go build -trimpath -o bin/bench-roll ./ci/bench-roll
+	@exec bin/bench-roll $(BENCHFLAGS)
 
 clean: ## remove what these targets built, the tools included
 	rm -rf bin coverage.out

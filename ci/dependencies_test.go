@@ -115,7 +115,7 @@ func toolPackages(t *testing.T) []string {
 
 func debianPackages(t *testing.T) []string {
 	t.Helper()
-	return strings.Fields(string(output(t, "./setup", "--list", "test", "lint")))
+	return strings.Fields(string(output(t, "./setup", "--list", "test", "bench", "lint")))
 }
 
 func readJSON(t *testing.T, into any, command string, args ...string) {
