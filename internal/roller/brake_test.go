@@ -16,9 +16,10 @@ func TestABrakeTakesEffectWhateverHangs(t *testing.T) {
 		rule  string
 		here  bool // it is given to the process that drives the roll
 		bound time.Duration
+		after time.Duration // when the database begins to hang: just after, and well before the commands are read again
 	}{
-		{"given to the process that drives the roll, at once, without the database", true, 0},
-		{"given to another process: no action starts when the commands cannot be read for two seconds", false, brakeTime},
+		{"given to the process that drives the roll, at once, without the database", true, 0, 1300 * time.Millisecond},
+		{"given to another process: no action starts when the commands cannot be read for two seconds", false, brakeTime, time.Second},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
@@ -27,7 +28,7 @@ func TestABrakeTakesEffectWhateverHangs(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() { done <- p.runner.Run(ctx, nil) }()
-				time.Sleep(1300 * time.Millisecond) // the first servers are switched, and their smoke test is tried again and again
+				time.Sleep(c.after) // the first servers are switched, and their smoke test is tried again and again
 				s.locked(func() {
 					want(t, len(s.begun) > 0, true)
 					s.store.away, s.store.hangs = time.Now().Add(time.Hour), true
