@@ -18,7 +18,7 @@ type Jenkins interface {
 	// Trigger asks for one build. It never retries. errors.Is(err, ErrRefused): Jenkins answered and will not.
 	Trigger(ctx context.Context, controller, job string, parameters map[string]string) (queueID int64, err error)
 	// Poll says how the asked-for builds stand, by deployment id, in as few requests as it can. One that Jenkins does not
-	// show is left out.
+	// show is left out. With an error (one job of many could not be read), what was found is returned too.
 	Poll(ctx context.Context, controller string, asks []Ask) (map[string]BuildFact, error)
 	// Find looks one deployment id up among a job's builds and the queue. A fact that is not Known says Jenkins has neither.
 	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)

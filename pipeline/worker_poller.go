@@ -89,9 +89,8 @@ func (p *poller) look(ctx context.Context) {
 			ctx, cancel := context.WithTimeoutCause(ctx, jenkinsPatience, errors.New("Jenkins gave no answer in time"))
 			defer cancel()
 			facts, err := p.jenkins.Poll(ctx, controller, asks)
-			if err == nil {
-				p.learn(controller, facts)
-			} else if ctx.Err() == nil {
+			p.learn(controller, facts, err == nil)
+			if err != nil && ctx.Err() == nil {
 				p.log.WithError(err).WithField("controller", controller).Warn("follow builds; trying again")
 			}
 		}()
@@ -124,14 +123,18 @@ func (p *poller) asks() map[string][]Ask {
 	return asks
 }
 
-func (p *poller) learn(controller string, facts map[string]BuildFact) {
+// learn takes in an answer. That a build is missing means something only in a complete one.
+func (p *poller) learn(controller string, facts map[string]BuildFact, complete bool) {
 	p.mu.Lock()
 	var news []string
 	for deployment, f := range p.follows {
 		if f.controller != controller {
 			continue
 		}
-		fact := facts[deployment] // the zero fact: asked, and not known
+		fact, found := facts[deployment] // the zero fact: asked, and not known
+		if !found && !complete {
+			continue
+		}
 		if old, ok := p.facts[deployment]; !ok || old != fact {
 			news = append(news, f.coach)
 		}

@@ -192,3 +192,16 @@ func TestACoachThatIsSupersededWhileItsBuildIsTriggeredStillTellsTheBuild(t *tes
 	y.jenkins().steps(1)
 	want(t, y.coach.Closed, true)
 }
+
+func TestAnAnswerThatIsNotCompleteTakesNoBuildForLost(t *testing.T) {
+	var kicked []string
+	p := &poller{
+		follows: map[string]follow{"d1": {coach: "a", controller: "main"}, "d2": {coach: "b", controller: "main"}},
+		facts:   map[string]BuildFact{}, kick: func(coach string) { kicked = append(kicked, coach) },
+	}
+	p.learn("main", map[string]BuildFact{"d1": {Known: true, Number: 7}}, false)
+	want(t, p.facts, map[string]BuildFact{"d1": {Known: true, Number: 7}})
+	p.learn("main", map[string]BuildFact{"d1": {Known: true, Number: 7}}, true)
+	want(t, p.facts, map[string]BuildFact{"d1": {Known: true, Number: 7}, "d2": {}})
+	want(t, kicked, []string{"a", "b"})
+}

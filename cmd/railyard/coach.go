@@ -101,7 +101,7 @@ func coachPage(t *rows, c api.Coach) {
 	t.add("verdict", or(c.Verdict))
 	t.add("commit", fmt.Sprintf("%s of %s, %s", c.Commit, c.Repository, c.Branch))
 	t.add("subject", or(c.Subject))
-	t.add("author", fmt.Sprintf("%s, %s", c.Author, c.Sbu))
+	t.add("author", strings.TrimSuffix(c.Author+", "+c.Sbu, ", "))
 	t.add("created", when(c.Created))
 	t.line("")
 	t.add("STAGE", "SINCE", "TOOK")

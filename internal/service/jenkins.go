@@ -71,14 +71,11 @@ func (cs controllers) Poll(ctx context.Context, controller string, asks []pipeli
 		}
 	}
 	builds, err := c.Poll(ctx, jobs)
-	if err != nil {
-		return nil, err
-	}
 	facts := map[string]pipeline.BuildFact{}
 	for _, b := range builds {
 		facts[b.Deployment] = fact(b)
 	}
-	return facts, nil
+	return facts, err
 }
 
 func fact(b jenkins.Build) pipeline.BuildFact {
