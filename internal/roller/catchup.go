@@ -3,6 +3,7 @@ package roller
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func PlanCatchUp(o CatchUpOrder, now time.Time) (Roll, []event.Event, error) {
 			work = append(work, t.Server)
 		}
 	}
+	arrange(&r, o.Servers)
 	switch {
 	case len(differences) == 0:
 		return r, nil, fmt.Errorf("%w: all %d servers of %s run %s and take their share", ErrNothingToCatchUp, r.Size, r.Site, r.To.ID)
@@ -64,6 +66,29 @@ func PlanCatchUp(o CatchUpOrder, now time.Time) (Roll, []event.Event, error) {
 		{At: now, Actor: o.Actor, Object: "site/" + r.Site.String(), What: "sync_asked", To: r.ID, Why: o.Reason},
 		{At: now, Actor: o.Actor, Object: "roll/" + r.ID, What: "stage_changed", To: r.place(), Why: r.Reason},
 	}, nil
+}
+
+// arrange puts the servers that are out of rotation into the first batches, and those that need nothing into the last ones.
+// Bringing a server back costs nobody anything, and the floor may not let another go before.
+func arrange(r *Roll, servers map[string]ServerState) {
+	rank := func(t Target) int {
+		switch {
+		case t.State != Waiting:
+			return 2
+		case servers[t.Server].inRotation(r.Balanced):
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(r.Targets, func(a, b Target) int { return rank(a) - rank(b) })
+	batch, ends := 0, BatchEnds(r.Strategy.Pattern, len(r.Targets))
+	for i := range r.Targets {
+		for i >= ends[batch] {
+			batch++
+		}
+		r.Targets[i].Batch = batch + 1
+	}
+	sortTargets(r.Targets)
 }
 
 func newCatchUp(o CatchUpOrder, now time.Time) Roll {

@@ -37,6 +37,11 @@ func TestCatchUp(t *testing.T) {
 		{"a server that was pulled out is tested and pulled in", func(w *world) { w.servers["s04"].weight = 0 }, []string{"s04"}},
 		{"a server at another weight gets its full share", func(w *world) { w.servers["s05"].weight = 25 }, []string{"s05"}},
 		{"a smoke server is caught up like any other", func(w *world) { w.servers["s01"].running = nil }, []string{"s01"}},
+		{"servers that are out come back before the floor lets another go", func(w *world) {
+			w.roll.Strategy.MinUpPercent = 85 // 7 of 8, and 6 are in
+			w.servers["s02"].running = map[string]string{"hotel-api": newApp.Name()}
+			w.servers["s07"].weight, w.servers["s08"].weight = 0, 0
+		}, []string{"s02", "s07", "s08"}},
 		{"all of them, above the floor", func(w *world) {
 			for _, s := range w.servers {
 				s.running = map[string]string{"hotel-api": newApp.Name()}
@@ -64,7 +69,7 @@ func TestCatchUp(t *testing.T) {
 			if !slices.Equal(worked, c.worked) {
 				t.Errorf("acted on %v, expected %v", worked, c.worked)
 			}
-			if w.maxOut > 2 {
+			if w.maxOut > 2 || w.roll.Pause != nil {
 				t.Errorf("%d were out at once; the pattern is 25 %% of 8", w.maxOut)
 			}
 			if again := w.sync(); !errors.Is(again, ErrNothingToCatchUp) {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -133,4 +134,28 @@ var auditRules = []rule{
 		wantErr(t, s.AddCatchUp(t.Context(), catchUp("sync-1", old), ttl, tell("site/PROD/hotel-api", "sync_asked")), pipeline.ErrConflict)
 		equal(t, "database", everything(t, s), before)
 	}},
+}
+
+func TestAnAuditThatFindsNothingNewCostsFourStatements(t *testing.T) {
+	s := open(t, "sqlite:"+filepath.Join(t.TempDir(), "railyard.db"))
+	completed(t, s, "r-1")
+	claimAudit(t, s, hour, t0, true)
+	facts, leases := s.Statements(), s.LeaseStatements()
+	claimAudit(t, s, roller.AuditClaim{Site: site, Owner: "a", Until: t0.Add(2 * time.Hour)}, t0.Add(time.Hour), true)
+	believe(t, s)
+	equal(t, "statements of reading and of the claim", []int64{s.Statements() - facts, s.LeaseStatements() - leases}, []int64{3, 1})
+}
+
+// BenchmarkAuditOfASite says what the database's part of an audit costs that finds nothing new.
+func BenchmarkAuditOfASite(b *testing.B) {
+	s := open(b, "sqlite:"+filepath.Join(b.TempDir(), "railyard.db"))
+	free := t0.Add(1000 * time.Hour)
+	for b.Loop() {
+		if taken, err := s.ClaimAudit(b.Context(), hour, free); err != nil || !taken {
+			b.Fatal(taken, err)
+		}
+		if _, err := s.Belief(b.Context(), site); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -162,9 +162,9 @@ func (a *Auditor) dueAt(due map[fleet.SiteRef]time.Time, now time.Time) (sites [
 
 // nextAudit is the first moment after now that is the site's: the same on every replica.
 func nextAudit(site fleet.SiteRef, now time.Time, every time.Duration) time.Time {
-	h := fnv.New64a()
+	h := fnv.New32a()
 	_, _ = h.Write([]byte(site.String())) // never fails
-	phase := time.Duration(h.Sum64() % uint64(every))
+	phase := time.Duration(float64(every) * float64(h.Sum32()) / (1 << 32))
 	next := now.Truncate(every).Add(phase)
 	if !next.After(now) {
 		next = next.Add(every)
