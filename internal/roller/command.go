@@ -12,7 +12,7 @@ import (
 func (d *decider) obey() {
 	for _, c := range d.obs.Commands {
 		d.actor = c.Actor
-		answer := "done"
+		var answer string
 		if d.Stage.Terminal() {
 			answer = "refused: the roll has ended (" + string(d.Stage) + ")"
 		} else {

@@ -168,7 +168,6 @@ func passes(save Save) bool {
 
 // checkEnd: every server runs what its roll says and is in rotation, unless it is reported or something else took it.
 func (s *sim) checkEnd() {
-	now := time.Now()
 	last := map[fleet.SiteRef]Roll{}
 	for _, x := range s.store.rolls {
 		if x.roll.Stage == Revoked && len(x.roll.Targets) == 0 {
@@ -197,5 +196,4 @@ func (s *sim) checkEnd() {
 			}
 		}
 	}
-	_ = now
 }

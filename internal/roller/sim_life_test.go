@@ -326,7 +326,7 @@ func (s *sim) settles() bool {
 	}
 }
 
-// judged remembers what the monitor said last. s.mu is held.
+// judged notes what the monitor says. s.mu is held.
 func (s *sim) judged(roll string, v verdict.Verdict) {
 	s.note("the monitor says %s about %s %s, batch %d", v.Outcome, roll, v.Stage, v.Batch)
 }

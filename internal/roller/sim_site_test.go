@@ -134,7 +134,7 @@ func (st *simStore) addRoll(site *simSite, id string, to Revision, servers int) 
 	st.rolls[id] = x
 }
 
-// errSimTaken is what a call says that is cut off in the middle.
+// errSimFault is what a call says that did nothing, or whose answer was lost.
 var errSimFault = errors.New("virtual fault")
 
 // simHand is the site as one process reaches it: balancer, host and tester.

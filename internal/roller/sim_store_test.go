@@ -35,7 +35,6 @@ type simRoll struct {
 	fence   int64
 	owner   string
 	until   time.Time
-	resumed bool // a person accepted something since the stage began
 }
 
 func newSimStore(s *sim) *simStore {

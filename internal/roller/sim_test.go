@@ -83,7 +83,7 @@ func (s *sim) run() {
 	s.wg.Wait()
 }
 
-// lock and unlock guard everything virtual; no call that waits is made in between.
+// locked does f while nobody else touches anything virtual; f waits for nothing.
 func (s *sim) locked(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
