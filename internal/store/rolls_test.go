@@ -87,6 +87,17 @@ var rollRules = []rule{
 		ok(t, s.SaveRoll(t.Context(), c, roller.Save{Roll: c.Roll, Handled: []int64{want[0].ID, want[2].ID}}))
 		equal(t, "pending", must[[]roller.Command](t)(s.PendingCommands(t.Context(), "r-1")), want[1:2])
 	}},
+	{"a roll that has ended is not saved again, so a repeated last save changes no site that moved on", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		r := roll("r-1", 1)
+		ok(t, s.AddRoll(t.Context(), r))
+		c := claimRoll(t, s, "a", t0)
+		revision := roller.NewRevision(roller.AppRelease{App: "hotel-api", Package: "sha256:aa"})
+		c.Roll.Stage = roller.Done
+		last := roller.Save{Roll: c.Roll, Complete: &revision}
+		ok(t, s.SaveRoll(t.Context(), c, last))
+		wantErr(t, s.SaveRoll(t.Context(), c, last), roller.ErrFenced)
+	}},
 	{"a roll that has ended takes no order", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		r := roll("r-1", 1)

@@ -3,7 +3,7 @@ INSERT INTO rolls (id, coach, kind, environment, pool, stage, created, terminal,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, '', 0, 0, ?);
 
 -- name: UpdateRoll :execrows
-UPDATE rolls SET stage = ?, terminal = ?, header = ? WHERE id = ? AND fence = ?;
+UPDATE rolls SET stage = ?, terminal = ?, header = ? WHERE id = ? AND fence = ? AND terminal = FALSE;
 
 -- name: RollHeader :one
 SELECT header FROM rolls WHERE id = ?;

@@ -426,7 +426,7 @@ func (q *Queries) TargetsOfCoach(ctx context.Context, coach string) ([]TargetsOf
 }
 
 const updateRoll = `-- name: UpdateRoll :execrows
-UPDATE rolls SET stage = ?, terminal = ?, header = ? WHERE id = ? AND fence = ?
+UPDATE rolls SET stage = ?, terminal = ?, header = ? WHERE id = ? AND fence = ? AND terminal = FALSE
 `
 
 type UpdateRollParams struct {
