@@ -136,7 +136,7 @@ func findRoll(ctx context.Context, client *api.ClientWithResponses, id string) (
 
 func rollPage(t *rows, r api.Roll) {
 	t.add("roll", r.Id)
-	t.add("kind", fmt.Sprintf("%s of %s in %s", r.Kind, r.Pool, r.Environment))
+	t.add("kind", fmt.Sprintf("%s of %s in %s", words(r.Kind), r.Pool, r.Environment))
 	t.add("stage", stage(r))
 	t.add("reason", r.Reason)
 	if p := r.Pause; p != nil {
