@@ -44,7 +44,7 @@ func chapters() []chapter {
 		},
 		{
 			name: "bad", app: apps.HotelAPI, options: apps.Options{Version: "1.2.0", ErrorPercent: 5}, verdict: "rolled_back",
-			says: "A bad push. hotel-api 1.2.0 answers every twentieth visitor with an error; health checks and smoke tests see nothing.\n" +
+			says: "A bad push. hotel-api 1.2.0 answers one visitor in twenty with an error; health checks and smoke tests see nothing.\n" +
 				"  The monitor should catch it while it bakes on one server, and the Roller take it back by itself.",
 		},
 		{
