@@ -105,6 +105,9 @@ func readPlan(c *rop.Coach, h Head, t *fleet.Topology) error {
 	}
 	sum := sha256.Sum256(h.Plan)
 	c.Plan, c.PlanDigest, c.Project, c.SBU = plan, "sha256:"+hex.EncodeToString(sum[:]), plan.Project, plan.SBU
+	if err := rop.CheckBranch(where, h.Plan, plan, h.Branch); err != nil {
+		return err
+	}
 	if err := rop.Check(where, h.Plan, plan, t, h.Repository.Name); err != nil {
 		return err
 	}

@@ -110,6 +110,8 @@ func TestIntake(t *testing.T) {
 			mirror: branchMirror{tip: "aaa", plan: strings.Replace(goodPlan, "owner:", "ownr:", 1)}, coach: "hotel-1.1", state: rop.Failed, reason: "rop.yaml:3:1"},
 		{rule: "a plan that names what the topology does not know fails the Coach with the file's position",
 			mirror: branchMirror{tip: "aaa", plan: strings.Replace(goodPlan, "hotel-app", "hotel-web", 1)}, coach: "hotel-1.1", state: rop.Failed, reason: "rop.yaml:4:"},
+		{rule: "a plan that is for another branch fails the Coach and names both",
+			mirror: branchMirror{tip: "aaa", plan: goodPlan + "branch: release/1.3\n"}, coach: "hotel-1.1", state: rop.Failed, reason: `the plan is for "release/1.3" and lies on "release/1.4"`},
 		{rule: "a branch without a plan fails the Coach and says what to add",
 			mirror: branchMirror{tip: "aaa"}, coach: "hotel-1.1", state: rop.Failed, reason: "has no plan file"},
 	}

@@ -23,6 +23,7 @@ type Topology struct {
 	Apps         []App            `yaml:"apps"`
 	Approvals    []ApprovalPolicy `yaml:"approvals,omitempty"`
 	Indicators   []Indicator      `yaml:"indicators,omitempty"`
+	Capacities   []Capacity       `yaml:"capacities,omitempty"` // standard servers that plans may book
 
 	index *index // made by Load; nil in a Topology put together by hand, which is searched more slowly
 }
@@ -85,6 +86,13 @@ type Check struct {
 	Body    string   `yaml:"body,omitempty"`    // text the body must contain; "" = anything
 	JSON    string   `yaml:"json,omitempty"`    // "status=ok": a dotted path and the value it must have
 	Timeout Duration `yaml:"timeout,omitempty"` // default 2s
+}
+
+// Capacity is a stock of standard servers that belong to no pool yet. Plans book them ahead for a time; the bookings of one time
+// never exceed it.
+type Capacity struct {
+	Name    string `yaml:"name"`    // "standard"
+	Servers int    `yaml:"servers"` // 20
 }
 
 // Repository is a code repository Railyard follows.

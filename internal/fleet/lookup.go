@@ -97,6 +97,16 @@ func (t *Topology) Pool(name string) (Pool, bool) { return pick(t.Pools, t.find(
 // App finds an application by its name: "hotel-api".
 func (t *Topology) App(name string) (App, bool) { return pick(t.Apps, t.find().apps, name) }
 
+// Capacity finds a stock of servers by its name: "standard". There are few of them.
+func (t *Topology) Capacity(name string) (Capacity, bool) {
+	for _, c := range t.Capacities {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Capacity{}, false
+}
+
 // AppsOf are the applications a pool hosts, sorted by name. They change together on a server.
 func (t *Topology) AppsOf(pool string) []App { return slices.Clone(t.find().appsOf[pool]) }
 

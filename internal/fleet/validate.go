@@ -38,6 +38,7 @@ func validate(t *Topology, doc *yamlfile.Document) error {
 	c.checkApps()
 	c.checkApprovals()
 	c.checkIndicators()
+	c.checkCapacities()
 	return c.found.Err()
 }
 
@@ -140,6 +141,17 @@ func (c *checker) checkSBUs() {
 	seen := map[string]bool{}
 	for i, sbu := range c.t.SBUs {
 		c.name(fmt.Sprintf("$.sbus[%d]", i), "SBU", sbu.Name, plainName, seen)
+	}
+}
+
+func (c *checker) checkCapacities() {
+	seen := map[string]bool{}
+	for i, stock := range c.t.Capacities {
+		at := fmt.Sprintf("$.capacities[%d]", i)
+		c.name(at, "capacity", stock.Name, plainName, seen)
+		if stock.Servers < 1 {
+			c.say(at+".servers", called("capacity", stock.Name, at), fmt.Sprintf("%d servers", stock.Servers), "write how many plans may book, 1 or more")
+		}
 	}
 }
 

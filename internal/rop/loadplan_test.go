@@ -31,20 +31,27 @@ func yard() *fleet.Topology {
 	t := &fleet.Topology{
 		SBUs:         []fleet.SBU{{Name: "hotel"}, {Name: "search"}, {Name: "platform"}},
 		Repositories: []fleet.Repository{{Name: "hotel/hotel"}, {Name: "platform/public-api"}},
-		Pools:        []fleet.Pool{pool("public-api"), pool("hotel-api", "public-api"), pool("search")},
+		Pools: []fleet.Pool{
+			pool("public-api"), pool("hotel-api", "public-api"), pool("search"), pool("hotel-db"), pool("hotel-web"), pool("hotel-img"),
+		},
 		Apps: []fleet.App{
 			app("public-api", fleet.KindAPI, "public-api"), app("hotel-api", fleet.KindAPI, "hotel-api"),
-			app("hotel-search", fleet.KindAPI, "search"),
+			app("hotel-search", fleet.KindAPI, "search"), app("hotel-db", fleet.KindDatabase, "hotel-db"),
+			app("hotel-web", fleet.KindWeb, "hotel-web"), app("hotel-img", fleet.KindImage, "hotel-img"),
 		},
+		Environments: []fleet.Environment{{Name: "FAT"}, {Name: "UAT"}, {Name: "PROD", Production: true}},
+		Capacities:   []fleet.Capacity{{Name: "standard", Servers: 20}},
 	}
 	t.Apps[0].Repository = "platform/public-api"
 	t.Apps[2].SBU = "search"
 	return t
 }
 
-func good(t testing.TB) []byte {
+func good(t testing.TB) []byte { return read(t, "testdata/good.yaml") }
+
+func read(t testing.TB, file string) []byte {
 	t.Helper()
-	data, err := os.ReadFile("testdata/good.yaml")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +63,9 @@ func load(name string, data []byte) (rop.Plan, error) {
 	plan, err := rop.LoadPlan(name, data)
 	if err != nil {
 		return rop.Plan{}, err
+	}
+	if err := rop.CheckBranch(name, data, plan, "release/1.4"); err != nil {
+		return plan, err
 	}
 	return plan, rop.Check(name, data, plan, yard(), "hotel/hotel")
 }
@@ -77,7 +87,40 @@ func TestAGoodPlanIsRead(t *testing.T) {
 	}
 }
 
-// Each broken file is testdata/good.yaml with the mistake that its name and its first line tell; its golden is the whole message.
+func TestAPlanMaySayEverything(t *testing.T) {
+	plan, err := load("rop.yaml", read(t, "testdata/full.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(text string) rop.Moment {
+		var m rop.Moment
+		if err := m.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	want := rop.Plan{
+		Project: "hotel", SBU: "hotel", Owner: "hotel-team", Apps: []string{"hotel-db", "hotel-web", "hotel-img", "hotel-api"}, Version: "1.4.2",
+		Branch: "release/1.4", Environments: []string{"FAT", "UAT", "PROD"},
+		Requires: []rop.Requirement{{App: "public-api", Version: ">=2.1.0 <3.0.0"}, {Project: "search", Version: "^1.2"}, {Coach: "payment-7"}},
+		Resources: rop.Resources{
+			Image: []rop.Slot{{App: "hotel-img", KeepDays: 30}}, Web: []rop.Slot{{App: "hotel-web", KeepDays: 14}},
+			Database: []rop.Migration{{App: "hotel-db", BackwardCompatible: true, Destructive: []string{"DROP COLUMN rooms.legacy"}}},
+		},
+		Window: &rop.Window{From: at("2026-12-01T14:00:00Z"), To: at("2026-12-01T20:00:00Z")},
+		Bookings: []rop.Booking{
+			{Capacity: "standard", Servers: 4},
+			{Capacity: "standard", Servers: 2, Window: &rop.Window{From: at("2026-12-24T00:00:00Z"), To: at("2026-12-27T00:00:00Z")}},
+		},
+		Train: "hotel-line", Draft: true,
+		Rollback: rop.Rollback{To: "previous", Order: []string{"hotel-api", "hotel-web", "hotel-img", "hotel-db"}, Who: []string{"release-engineer", "operator"}},
+	}
+	if diff := cmp.Diff(want, plan); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each broken file is testdata/good.yaml (or full.yaml) with the mistake that its name and its first line tell; its golden is the whole message.
 func TestABrokenPlanIsRefusedWithItsMistake(t *testing.T) {
 	files, err := filepath.Glob("testdata/broken/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -139,8 +182,9 @@ func TestALargePlanIsRefusedUnread(t *testing.T) {
 }
 
 func TestNoDamageToAPlanPanics(t *testing.T) {
-	original := string(good(t))
+	files := []string{string(good(t)), string(read(t, "testdata/full.yaml"))}
 	rapid.Check(t, func(t *rapid.T) {
+		original := rapid.SampledFrom(files).Draw(t, "file")
 		from := rapid.IntRange(0, len(original)-1).Draw(t, "from")
 		to := min(len(original), from+rapid.IntRange(0, 30).Draw(t, "length"))
 		with := rapid.SampledFrom([]string{"", "x", "~", "[]", "{}", "0", "\n", " ", "'", ": ", "- ", "\x00"}).Draw(t, "with")
