@@ -150,11 +150,16 @@ func (t *Topology) PoolOrder() []string { return slices.Clone(t.find().order) }
 func (t *Topology) IndicatorsFor(site SiteRef, stage string) []Indicator {
 	var judged []Indicator
 	for _, i := range t.Indicators {
-		if anyOr(i.Pools, site.Pool) && anyOr(i.Environments, site.Environment) && anyOr(i.Stages, stage) {
+		if anyOr(i.Pools, site.Pool) && anyOr(i.Environments, site.Environment) && anyOr(i.Stages, stage) && t.hosts(site.Pool, i.Kinds) {
 			judged = append(judged, i)
 		}
 	}
 	return judged
+}
+
+// hosts reports whether a pool hosts an app of one of the kinds; none given admits every pool.
+func (t *Topology) hosts(pool string, kinds []Kind) bool {
+	return len(kinds) == 0 || slices.ContainsFunc(t.find().appsOf[pool], func(a App) bool { return slices.Contains(kinds, a.Kind) })
 }
 
 // anyOr reports whether an optional restriction admits name: an empty one admits all.

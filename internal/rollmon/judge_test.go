@@ -28,7 +28,7 @@ func ratio(name string, hard bool, limit float64) fleet.Indicator {
 }
 
 func value(name string, hard bool, limit float64) fleet.Indicator {
-	return fleet.Indicator{Name: name, Class: fleet.ClassServer, Hard: hard, Value: &fleet.ValueIndicator{Query: "q", Max: limit}}
+	return fleet.Indicator{Name: name, Class: fleet.ClassServer, Hard: hard, Value: &fleet.ValueIndicator{Query: "q", Max: &limit}}
 }
 
 func check(name string, hard bool) fleet.Indicator {

@@ -95,7 +95,7 @@ func mustHaveData(t *rapid.T, indicators []fleet.Indicator, samples rollmon.Samp
 			case i.Ratio != nil:
 				good = good && s.Count != nil && s.Count.Attempts >= 20 && s.Count.Failures >= 0
 			case i.Value != nil:
-				good = good && s.Value != nil && *s.Value <= i.Value.Max
+				good = good && s.Value != nil && *s.Value <= *i.Value.Max
 			default:
 				good = good && s.Tries != nil && s.Tries.Runs > s.Tries.Failed
 			}

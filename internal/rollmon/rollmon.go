@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"railyard/internal/fleet"
-	"railyard/internal/verdict"
 )
 
 // Source reads indicators somewhere. Implementations pass the conformance suite in sourcetest.
@@ -37,46 +36,19 @@ type Request struct {
 	Control   []Server  // still on the old one, for comparison
 	Since     time.Time // counts begin here
 	Now       time.Time // and end here
+	// Before is the time before the roll that the judge compares with; nil when it asks for none. Sources that keep
+	// history read it in the same Read, and put what they found into Reading.Before.
+	Before *Window
+}
+
+// Window is a span of time.
+type Window struct {
+	From  time.Time
+	Until time.Time
 }
 
 // Server names a server as people and as its balancer know it.
 type Server struct {
 	Name   string // "hotel-api-1"
 	Member string // "hotel-api-1", in the balancer's counters
-}
-
-// Samples is what the sources said at one look, by indicator name.
-type Samples map[string]Reading
-
-// Reading is a source's answer about one indicator.
-type Reading struct {
-	Source string `json:"source,omitempty"` // "prometheus"
-	// Failure is set when the whole reading is unusable: SourceDown (it does not answer, or not in its language), NoData (it
-	// answers, but not this) or Pending (it was not waited for). Reason says why, in words.
-	Failure verdict.Outcome `json:"failure,omitempty"`
-	Reason  string          `json:"reason,omitempty"` // "answered 503 Service Unavailable"
-	// Servers holds the numbers by server name. A server that is missing here has no data.
-	Servers map[string]Sample `json:"servers,omitempty"`
-}
-
-// Sample is what is known of one server. The field that belongs to the indicator's kind is set, or Problem is.
-type Sample struct {
-	Problem string   `json:"problem,omitempty"` // why the numbers cannot be used: "its failures are NaN"
-	Count   *Count   `json:"count,omitempty"`   // of a ratio
-	Value   *float64 `json:"value,omitempty"`   // of a value
-	Tries   *Tries   `json:"tries,omitempty"`   // of a check
-}
-
-// Count is how many attempts there were since the server was exposed, and how many of them failed. Both are counts:
-// anything else than whole numbers is refused by Judge, since an exact test of an estimate would be exact about nothing.
-type Count struct {
-	Failures float64 `json:"failures"` // 24
-	Attempts float64 `json:"attempts"` // 500
-}
-
-// Tries is what a check did at one look. A source repeats a failed check once, so that one lost packet is no breach.
-type Tries struct {
-	Runs   int    `json:"runs"`            // 2
-	Failed int    `json:"failed"`          // 2
-	Words  string `json:"words,omitempty"` // of the last failure: "GET /healthz answered 500, expected 200"
 }

@@ -13,14 +13,14 @@ const minTries = 2
 
 // judgeValues holds each exposed server's value against the absolute limit.
 func (l look) judgeValues(i fleet.Indicator, r Reading) []verdict.Finding {
-	if math.IsNaN(i.Value.Max) || math.IsInf(i.Value.Max, 0) {
-		return []verdict.Finding{l.unread(i, Reading{Failure: verdict.NoData, Source: "topology",
-			Reason: fmt.Sprintf("the limit %v is not a number", i.Value.Max)})}
+	if i.Value.Max == nil || math.IsNaN(*i.Value.Max) || math.IsInf(*i.Value.Max, 0) {
+		return []verdict.Finding{l.unread(i, Reading{Failure: verdict.NoData, Source: "topology", Reason: "its limit is not a number"})}
 	}
+	most := *i.Value.Max
 	base, counted := l.baseline(r)
 	findings := make([]verdict.Finding, 0, len(l.Exposed))
 	for _, server := range l.Exposed {
-		f := verdict.Finding{Indicator: i.Name, Server: server, Limit: i.Value.Max}
+		f := verdict.Finding{Indicator: i.Name, Server: server, Limit: most}
 		if counted > 0 {
 			f.Baseline = &base
 		}
@@ -31,14 +31,14 @@ func (l look) judgeValues(i fleet.Indicator, r Reading) []verdict.Finding {
 			f.Reason = fmt.Sprintf("%s %s on %s %s: %s", l.Site.Pool, i.Name, server, l.batchWords(), problem)
 			findings = append(findings, f)
 			continue
-		case value > i.Value.Max:
+		case value > most:
 			f.Outcome = breach(i)
 		default:
 			f.Outcome = verdict.Pass
 		}
 		f.Value = value
 		f.Reason = fmt.Sprintf("%s %s %s on %s %s %s; %s limit %s", l.Site.Pool, i.Name, number(value), server, l.batchWords(),
-			l.againstValue(base, counted), kindWord(i), number(i.Value.Max))
+			l.againstValue(base, counted), kindWord(i), number(most))
 		findings = append(findings, f)
 	}
 	return findings

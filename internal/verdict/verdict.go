@@ -22,9 +22,13 @@ const (
 	SourceDown Outcome = "source_down" // the source does not answer, or not in its language
 	Soft       Outcome = "soft"        // a soft indicator breached: stop and call a person
 	Hard       Outcome = "hard"        // a hard indicator breached: roll back at once
+
+	// Findings say these two, verdicts never do.
+	Abstain Outcome = "abstain" // cannot be judged here, and says why: too few servers for a test to ever decide
+	Warn    Outcome = "warn"    // a soft breach too light to stop the roll by itself
 )
 
-var severity = map[Outcome]int{Pass: 0, Pending: 1, NoTraffic: 2, NoData: 3, SourceDown: 4, Soft: 5, Hard: 6}
+var severity = map[Outcome]int{Abstain: -1, Pass: 0, Warn: 0, Pending: 1, NoTraffic: 2, NoData: 3, SourceDown: 4, Soft: 5, Hard: 6}
 
 // Worse returns the worse of two outcomes. An unknown outcome counts as NoData.
 func Worse(a, b Outcome) Outcome {
@@ -43,13 +47,18 @@ func rank(o Outcome) int {
 
 // Question asks how the judged servers of one roll are doing.
 type Question struct {
-	Site    fleet.SiteRef
-	Roll    string    // "r-31"
-	Stage   string    // "baking"
-	Batch   int       // 0 = smoke servers
-	Exposed []string  // servers on the new revision that take part in this look: ["hotel-api-1"]
-	Control []string  // servers of the site still on the old revision and in rotation
-	Since   time.Time // when the judged servers began to take traffic on the new revision
+	Site    fleet.SiteRef `json:"site"`
+	Roll    string        `json:"roll"`              // "r-31"
+	Stage   string        `json:"stage"`             // "baking"
+	Batch   int           `json:"batch"`             // 0 = smoke servers
+	Exposed []string      `json:"exposed"`           // servers on the new revision that take part in this look: ["hotel-api-1"]
+	Control []string      `json:"control,omitempty"` // servers of the site still on the old revision and in rotation
+	Since   time.Time     `json:"since"`             // when the judged servers began to take traffic on the new revision
+	// Began is when the roll began: what was measured before it is the old revision on every server. Zero = unknown, and
+	// nothing is compared with the time before.
+	Began time.Time `json:"began,omitzero"`
+	// Stricter is what the plan asks beyond the topology.
+	Stricter []fleet.Override `json:"stricter,omitempty"`
 }
 
 // Verdict answers a Question.
@@ -65,12 +74,17 @@ type Verdict struct {
 // Finding is one indicator's part of a verdict, with the numbers it was made from.
 type Finding struct {
 	Indicator string   `json:"indicator"`          // "5xx"
-	Server    string   `json:"server,omitempty"`   // "hotel-api-3"
+	Server    string   `json:"server,omitempty"`   // "hotel-api-3"; "" = of the batch or the site
 	Outcome   Outcome  `json:"outcome"`            //
 	Value     float64  `json:"value"`              // 4.8 (percent for ratios)
 	Limit     float64  `json:"limit"`              // 1
 	Baseline  *float64 `json:"baseline,omitempty"` // the control servers' value at the same time
-	Samples   int64    `json:"samples,omitempty"`  // attempts a ratio was made from
+	Before    *float64 `json:"before,omitempty"`   // the same servers' value before the roll
+	Samples   int64    `json:"samples,omitempty"`  // attempts a ratio, measurements a test was made from
+	Test      string   `json:"test,omitempty"`     // "binomial", "fisher", "mann-whitney", "trend"
 	P         *float64 `json:"p,omitempty"`        // the test's p-value, when there was a test
+	Level     *float64 `json:"level,omitempty"`    // what p had to be at most, of the roll's budget of false alarms
+	Effect    *float64 `json:"effect,omitempty"`   // P(a new value is worse than an old one) of a rank test: 0.93
+	Weight    int      `json:"weight,omitempty"`   // percent, of a soft indicator that breached
 	Reason    string   `json:"reason"`             // in words
 }

@@ -26,7 +26,7 @@ func visitors() fleet.Indicator {
 }
 
 func gauge(query string) fleet.Indicator {
-	return fleet.Indicator{Name: "heap", Class: fleet.ClassServer, Value: &fleet.ValueIndicator{Query: query, Max: 700}}
+	return fleet.Indicator{Name: "heap", Class: fleet.ClassServer, Value: &fleet.ValueIndicator{Query: query, Max: new(700.0)}}
 }
 
 func newSource(t *testing.T, address string, o prometheus.Options) *prometheus.Source {
