@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"os"
@@ -150,11 +151,21 @@ func (q *request) progressiveText(b *build) {
 }
 
 // stopBuild answers 302 whether there was anything to stop or not.
-func (q *request) stopBuild(b *build) {
+// A Pipeline is interrupted by stop and term, and killed by kill.
+func (q *request) stopBuild(b *build, action string) {
 	if !q.post() || !q.allowed(jobCancel) {
 		return
 	}
-	b.stop(errStopped{q.who.name})
+	why := errStopped{q.who.name}
+	switch {
+	case b.run != nil && action != "kill":
+		b.interrupt(&Interrupt{Result: Aborted, Cause: why.Error(), Forced: action == "term"})
+	case b.run != nil:
+		fmt.Fprintf(b.console, "%v\n", errKilled)
+		b.stop(errKilled)
+	default:
+		b.stop(why)
+	}
 	q.redirect(b.path())
 }
 

@@ -98,7 +98,7 @@ func (q *request) itemBean(it *item) *export.Object {
 	}
 	if it.isFolder() {
 		all := obj("hudson.model.AllView", export.ShowAt(2, "name", "all"), export.ShowAt(2, "url", q.urlBase()+it.path()))
-		return obj(classFolder, append(fields,
+		return obj(it.config.class, append(fields,
 			export.Show("jobs", func() any { return q.itemBeans(it) }),
 			export.Show("primaryView", all), export.Show("views", []*export.Object{all}))...)
 	}
@@ -194,7 +194,7 @@ func paramBean(p param, visibility int) *export.Object {
 }
 
 // actionBeans are the parameters and causes of a queue item or build.
-func actionBeans(params []param, causes []cause) []*export.Object {
+func actionBeans(params []param, causes []Cause) []*export.Object {
 	var out []*export.Object
 	if len(params) > 0 {
 		var beans []*export.Object
@@ -209,6 +209,17 @@ func actionBeans(params []param, causes []cause) []*export.Object {
 			export.ShowAt(3, "userId", c.User), export.ShowAt(3, "userName", c.User)))
 	}
 	return append(out, obj("hudson.model.CauseAction", export.ShowAt(2, "causes", beans)), obj(""))
+}
+
+// revisionBeans say which commit a Pipeline's script is from.
+func revisionBeans(s *SCM) []*export.Object {
+	if s == nil {
+		return nil
+	}
+	branch := obj("", export.ShowAt(4, "SHA1", s.Commit), export.ShowAt(4, "name", "refs/remotes/origin/"+s.Branch))
+	return []*export.Object{obj("hudson.plugins.git.util.BuildData",
+		export.ShowAt(2, "lastBuiltRevision", obj("", export.ShowAt(3, "SHA1", s.Commit), export.ShowAt(3, "branch", []*export.Object{branch}))),
+		export.ShowAt(2, "remoteUrls", []string{s.URL}), export.ShowAt(2, "scmName", ""))}
 }
 
 // buildList is the newest builds of a job, at most limit.
@@ -231,7 +242,9 @@ func (q *request) buildBean(b *build) *export.Object {
 		executor = obj("hudson.model.Executor")
 	}
 	fields := []export.Field{
-		export.Show("actions", func() any { return actionBeans(b.Params, b.Causes) }),
+		export.Show("actions", func() any {
+			return append(actionBeans(b.Params, b.Causes), revisionBeans(b.Revision)...)
+		}),
 		export.Show("artifacts", []*export.Object{}),
 		export.Show("building", b.isBuilding()),
 		export.Show("description", orNull(b.Description)),

@@ -46,24 +46,24 @@ type record struct {
 	State       buildState    `json:"state"`
 	Result      Result        `json:"result"`
 	Params      []param       `json:"params"`
-	Causes      []cause       `json:"causes"`
+	Causes      []Cause       `json:"causes"`
 	Started     time.Time     `json:"started"`
 	Duration    time.Duration `json:"duration"`
 	DisplayName string        `json:"displayName"` // "" for "#7"
 	Description string        `json:"description"`
 	KeepLog     bool          `json:"keepLog"`
 	Cookie      string        `json:"cookie"` // in the environment of all its processes
+
+	// Of Pipelines:
+	Stages    []*flowNode         `json:"stages,omitempty"`
+	NextNode  int                 `json:"nextNode,omitempty"`
+	Inputs    map[string]*settled `json:"inputs,omitempty"`    // answers, by the engine's step id
+	Milestone int                 `json:"milestone,omitempty"` // the last it has passed
+	Revision  *SCM                `json:"revision,omitempty"`
 }
 
-// cause is who or what started a build.
-type cause struct {
-	Class string `json:"class"` // "hudson.model.Cause$UserIdCause"
-	Text  string `json:"text"`  // "Started by user admin"
-	User  string `json:"user"`  // "admin"
-}
-
-func userCause(user string) cause {
-	return cause{"hudson.model.Cause$UserIdCause", "Started by user " + user, user}
+func userCause(user string) Cause {
+	return Cause{"hudson.model.Cause$UserIdCause", "Started by user " + user, user}
 }
 
 // build is one build of a job; all of it is guarded by controller.mu, but for
@@ -74,6 +74,13 @@ type build struct {
 	console *console
 	cancel  context.CancelCauseFunc // nil once loaded from disk
 	slot    *executor               // nil when it needs none
+
+	// Of Pipelines:
+	run     *Run            // nil unless the engine runs it
+	resumed bool            // it was running when the controller went down
+	pending []*pendingInput // what it asks people, oldest first
+
+	superseded bool // it was told that a newer build waits for it
 }
 
 func (b *build) isBuilding() bool { return b.State == stateBuilding }

@@ -21,6 +21,7 @@ var rootElements = map[string]string{
 	"project":         classFreestyle,
 	"flow-definition": classPipeline,
 	classFolder:       classFolder,
+	classMultibranch:  classMultibranch,
 }
 
 // config is what a config.xml says, as far as the stand-in acts on it.
@@ -32,7 +33,11 @@ type config struct {
 	quietPeriod int // seconds; -1: the global one
 	params      []paramDef
 	shells      []shellStep
-	doc         *configxml.Node
+	script      string // of a Pipeline whose script stands in the job
+	scm         *SCM   // of a Pipeline whose script is in a repository
+
+	abortPrevious bool // a newer build supersedes the one that runs
+	doc           *configxml.Node
 }
 
 // paramDef is one parameter definition.
@@ -74,6 +79,7 @@ func parseConfig(doc []byte) (*config, error) {
 			c.readProperty(p)
 		}
 	}
+	c.readDefinition(root)
 	if builders := root.Child("builders"); builders != nil {
 		for _, b := range builders.Kids {
 			if b.Name != "hudson.tasks.Shell" {
@@ -89,9 +95,9 @@ func parseConfig(doc []byte) (*config, error) {
 
 func (c *config) readProperty(p *configxml.Node) {
 	switch p.Name {
-	case "org.jenkinsci.plugins.workflow.job.properties.DisableConcurrentBuildsJobProperty":
-		c.concurrent = false
-	case "hudson.model.ParametersDefinitionProperty":
+	case propertyConcurrent:
+		c.concurrent, c.abortPrevious = false, isTrue(p.Value("abortPrevious"))
+	case propertyParameters:
 		if defs := p.Child("parameterDefinitions"); defs != nil {
 			for _, d := range defs.Kids {
 				c.params = append(c.params, readParam(d))

@@ -41,19 +41,45 @@ type console struct {
 
 func logPath(buildDir string) string { return filepath.Join(buildDir, "log") }
 
+// createConsole begins a log, or goes on with that of a build that is resumed.
 func createConsole(buildDir string, secrets []string) (*console, error) {
-	file, err := os.Create(logPath(buildDir))
+	file, err := os.OpenFile(logPath(buildDir), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create the build's log: %w", err)
 	}
 	c := &console{path: file.Name(), file: file}
-	for _, s := range secrets {
-		if s != "" {
-			c.secrets = append(c.secrets, s)
-		}
+	if info, err := file.Stat(); err == nil {
+		c.size = info.Size()
 	}
-	slices.SortFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, s := range secrets {
+		c.mask(s)
+	}
 	return c, nil
+}
+
+// mask hides a secret in what is written from now on.
+func (c *console) mask(secret string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if secret == "" || slices.Contains(c.secrets, secret) {
+		return
+	}
+	c.secrets = append(c.secrets, secret)
+	slices.SortFunc(c.secrets, func(a, b string) int { return len(b) - len(a) })
+}
+
+// masked is text without secrets.
+func (c *console) masked(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hide(text)
+}
+
+func (c *console) hide(text string) string {
+	for _, s := range c.secrets {
+		text = strings.ReplaceAll(text, s, "****")
+	}
+	return text
 }
 
 // openConsole is the log of a finished build.
@@ -93,11 +119,8 @@ func (c *console) flush(n int) error {
 	if n <= 0 {
 		return nil
 	}
-	text := string(c.line[:n])
+	text := c.hide(string(c.line[:n]))
 	c.line = slices.Delete(c.line, 0, n)
-	for _, s := range c.secrets {
-		text = strings.ReplaceAll(text, s, "****")
-	}
 	written, err := c.file.WriteString(text)
 	c.size += int64(written)
 	return err

@@ -31,6 +31,7 @@ type controller struct {
 	quieting    bool            // no build starts
 	closing     bool            // nothing moves any more
 	dead        bool            // nothing is written any more
+	freed       chan struct{}   // closed when an executor becomes free; nil when nobody waits
 	stopTick    func() bool
 	wg          sync.WaitGroup // one per executing build
 }
@@ -58,7 +59,7 @@ func newController(o *Options, rootURL string) (*controller, error) {
 		workspaces: map[string]bool{}, groups: map[int]bool{},
 		root: &item{dir: o.Dir, kids: map[string]*item{}},
 	}
-	c.runners = map[string]runner{classFreestyle: freestyle{}, classPipeline: noPipelines{}}
+	c.runners = map[string]runner{classFreestyle: freestyle{}, classPipeline: pipelines{o.Engine}}
 	for n := range o.Executors {
 		c.executors = append(c.executors, &executor{number: n})
 	}
@@ -67,6 +68,7 @@ func newController(o *Options, rootURL string) (*controller, error) {
 	if err := c.load(); err != nil {
 		return nil, err
 	}
+	c.resume()
 	c.tick()
 	return c, nil
 }
@@ -90,6 +92,19 @@ func (c *controller) freeExecutor() *executor {
 		}
 	}
 	return nil
+}
+
+// resume goes on with the Pipelines that the last controller left running.
+func (c *controller) resume() {
+	for _, b := range c.running() {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		b.cancel = cancel
+		b.job.active++
+		c.wg.Go(func() {
+			defer cancel(nil)
+			c.work(ctx, b, c.runners[classPipeline])
+		})
+	}
 }
 
 // execute takes q through its build. It is called without the lock.
@@ -118,7 +133,19 @@ func (c *controller) execute(q *queueItem, slot *executor, run runner) {
 		c.mu.Unlock()
 		return
 	}
+	c.work(ctx, b, run)
+}
+
+// work runs a build and completes it, unless it is to go on after a restart.
+// Called without the lock.
+func (c *controller) work(ctx context.Context, b *build, run runner) {
 	result := c.runBuild(ctx, b, run)
+	if b.job.config.class == classPipeline && errors.Is(context.Cause(ctx), ErrSuspended) {
+		if err := b.console.Close(); err != nil {
+			c.o.Log.WithError(err).Warnf("close the log of %s #%d", b.job.fullName(), b.Number)
+		}
+		return
+	}
 	c.finish(b, result)
 }
 
@@ -135,12 +162,8 @@ func (c *controller) newBuild(q *queueItem, slot *executor, cancel context.Cance
 	if err := os.MkdirAll(b.dir(), 0o755); err != nil {
 		return nil, err
 	}
-	secrets := make([]string, 0, len(c.o.Secrets))
-	for _, s := range c.o.Secrets {
-		secrets = append(secrets, s)
-	}
 	var err error
-	if b.console, err = createConsole(b.dir(), secrets); err != nil {
+	if b.console, err = createConsole(b.dir(), c.secrets()); err != nil {
 		return nil, err
 	}
 	job.next++
@@ -157,9 +180,24 @@ func (c *controller) newBuild(q *queueItem, slot *executor, cancel context.Cance
 	return b, nil
 }
 
+// secrets are what no console may show.
+func (c *controller) secrets() []string {
+	out := make([]string, 0, len(c.o.Secrets))
+	for _, s := range c.o.Secrets {
+		out = append(out, s)
+	}
+	for _, cred := range c.o.Credentials {
+		out = append(out, cred.Secret)
+	}
+	return out
+}
+
 // runBuild calls the runner with what a build needs. Called without the lock.
 func (c *controller) runBuild(ctx context.Context, b *build, run runner) Result {
 	for _, why := range b.Causes {
+		if b.resumed {
+			break
+		}
 		// The name carries a console note, as in Jenkins: bytes that are in the
 		// log and counted, but cut out when it is read.
 		fmt.Fprintf(b.console, "Started by user %s%s\n", consoleNote("hudson.console.ModelHyperlinkNote"), why.User)
@@ -173,7 +211,7 @@ func (c *controller) runBuild(ctx context.Context, b *build, run runner) Result 
 	result := run.run(ctx, e)
 	switch why := context.Cause(ctx); {
 	case why == nil:
-	case errors.Is(why, errShutdown):
+	case errors.Is(why, errShutdown), errors.Is(why, errKilled):
 		result = worse(result, Aborted)
 	default:
 		result = worse(result, Aborted)
@@ -186,6 +224,7 @@ func (c *controller) runBuild(ctx context.Context, b *build, run runner) Result 
 // then the log ends, then the record is final. Called without the lock.
 func (c *controller) finish(b *build, result Result) {
 	c.mu.Lock()
+	result = worse(b.Result, result)
 	b.State, b.Result = statePost, result
 	dead := c.dead
 	c.mu.Unlock()

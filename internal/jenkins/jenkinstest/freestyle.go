@@ -17,26 +17,46 @@ type execution struct {
 	build     *build
 	config    *config
 	env       []string
-	workspace string // "<home>/workspace/deliver/hotel-api@2"
+	named     map[string]string // what env adds to the environment of this process
+	workspace string            // "<home>/workspace/deliver/hotel-api@2"
 	out       *console
 }
 
-// newExecution leases a workspace and makes the environment. Called without the lock.
+// newExecution makes the environment and, for a build that holds an executor,
+// leases a workspace. Called without the lock.
 func (c *controller) newExecution(b *build) (*execution, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	base := filepath.Join(c.o.Dir, "workspace", filepath.FromSlash(b.job.fullName()))
+	e := &execution{c: c, build: b, config: b.job.config, out: b.console, named: c.environment(b)}
+	if b.slot != nil {
+		dir, err := c.lease(b.job)
+		if err != nil {
+			return nil, err
+		}
+		e.workspace = dir
+		e.named["WORKSPACE"], e.named["WORKSPACE_TMP"] = dir, dir+"@tmp"
+		e.named["NODE_NAME"], e.named["NODE_LABELS"] = "built-in", "built-in"
+		e.named["EXECUTOR_NUMBER"] = strconv.Itoa(b.slot.number)
+	}
+	e.env = os.Environ()
+	for name, value := range e.named {
+		e.env = append(e.env, name+"="+value)
+	}
+	return e, nil
+}
+
+// lease takes a workspace of the job that no other build uses.
+func (c *controller) lease(job *item) (string, error) {
+	base := filepath.Join(c.o.Dir, "workspace", filepath.FromSlash(job.fullName()))
 	dir := base
 	for n := 2; c.workspaces[dir]; n++ {
 		dir = base + "@" + strconv.Itoa(n)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the workspace: %w", err)
+		return "", fmt.Errorf("make the workspace: %w", err)
 	}
 	c.workspaces[dir] = true
-	return &execution{
-		c: c, build: b, config: b.job.config, env: c.environment(b, dir), workspace: dir, out: b.console,
-	}, nil
+	return dir, nil
 }
 
 func (e *execution) close() {
@@ -45,10 +65,10 @@ func (e *execution) close() {
 	delete(e.c.workspaces, e.workspace)
 }
 
-// environment of a build's processes. Later entries win.
-func (c *controller) environment(b *build, workspace string) []string {
-	env := os.Environ()
-	add := func(name, value string) { env = append(env, name+"="+value) }
+// environment is what Jenkins tells every build of itself. Later entries win.
+func (c *controller) environment(b *build) map[string]string {
+	env := map[string]string{}
+	add := func(name, value string) { env[name] = value }
 	job, number := b.job.fullName(), strconv.FormatInt(b.Number, 10)
 	add("JENKINS_HOME", c.o.Dir)
 	add("JOB_NAME", job)
@@ -57,14 +77,10 @@ func (c *controller) environment(b *build, workspace string) []string {
 	add("BUILD_ID", number)
 	add("BUILD_DISPLAY_NAME", b.name())
 	add("BUILD_TAG", "jenkins-"+strings.ReplaceAll(job, "/", "-")+"-"+number)
-	add("NODE_NAME", "built-in")
-	add("NODE_LABELS", "built-in")
-	add("WORKSPACE", workspace)
-	add("WORKSPACE_TMP", workspace+"@tmp")
 	add("CI", "true")
-	add("HUDSON_COOKIE", b.Cookie)
-	if b.slot != nil {
-		add("EXECUTOR_NUMBER", strconv.Itoa(b.slot.number))
+	add(cookieVariable, b.Cookie)
+	if b.job.branch != "" {
+		add("BRANCH_NAME", b.job.branch)
 	}
 	if c.rootURL != "" {
 		add("JENKINS_URL", c.rootURL)
@@ -138,13 +154,3 @@ func (e *execution) shell(ctx context.Context, script string) (exitCode int, err
 // scripts is where the scripts of running steps are. Those that a crash has left
 // go when the controller is loaded again.
 func (c *controller) scripts() string { return filepath.Join(c.o.Dir, "tmp") }
-
-// noPipelines stands where the runner of pipeline jobs belongs.
-type noPipelines struct{}
-
-func (noPipelines) needsExecutor() bool { return false }
-
-func (noPipelines) run(_ context.Context, e *execution) Result {
-	fmt.Fprint(e.out, "ERROR: no pipeline runner configured: this stand-in runs freestyle jobs only\n")
-	return Failure
-}

@@ -179,7 +179,7 @@ func TestAPipelineIsStoredAndItsBuildFailsClearly(t *testing.T) {
 		t.Fatalf("build = %d", a.status)
 	}
 	result, console := finished(t, s, "p", 1)
-	if result != "FAILURE" || !strings.Contains(console, "no pipeline runner configured") {
+	if result != "FAILURE" || !strings.Contains(console, "no pipeline engine is configured") {
 		t.Errorf("%s\n%s", result, console)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,9 +26,12 @@ type item struct {
 	order  []int64 // build numbers, ascending
 	active int     // builds that hold the job: from pending to completed
 	gone   bool    // deleted while a build of it was running
+	branch string  // of a multibranch Pipeline: "feature/x"; "" otherwise
 }
 
-func (i *item) isFolder() bool { return i.parent == nil || i.config.class == classFolder }
+func (i *item) isFolder() bool {
+	return i.parent == nil || i.config.class == classFolder || i.config.class == classMultibranch
+}
 
 // fullName is "deliver/hotel-api".
 func (i *item) fullName() string {
@@ -158,6 +162,11 @@ func (c *controller) create(in *item, name string, doc []byte) (*item, error) {
 	if in.kids[name] != nil {
 		return nil, userError(fmt.Sprintf("A job already exists with the name ‘%s’", name))
 	}
+	return c.add(in, name, doc)
+}
+
+// add is create for a name that nobody chose: that of a branch.
+func (c *controller) add(in *item, name string, doc []byte) (*item, error) {
 	conf, err := parseConfig(doc)
 	if err != nil {
 		return nil, err
@@ -174,10 +183,14 @@ func (c *controller) create(in *item, name string, doc []byte) (*item, error) {
 }
 
 func newItem(in *item, name string, conf *config) *item {
-	return &item{
+	it := &item{
 		name: name, parent: in, dir: filepath.Join(in.dir, "jobs", escapeSegment(name)), config: conf,
 		kids: map[string]*item{}, builds: map[int64]*build{}, next: 1,
 	}
+	if in.parent != nil && in.config.class == classMultibranch {
+		it.branch, _ = url.PathUnescape(name) // it was escaped here
+	}
+	return it
 }
 
 func (c *controller) saveConfig(it *item) error {

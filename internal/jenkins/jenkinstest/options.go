@@ -47,6 +47,10 @@ type Options struct {
 	Env map[string]string
 	// Secrets are environment variables too, masked as **** in every console.
 	Secrets map[string]string
+	// Credentials are what Pipelines bind by id; their secrets are masked too.
+	Credentials map[string]Credential
+	// Engine executes Pipelines. Without one they fail, and say why.
+	Engine Engine
 	// Nice is the scheduling priority of builds, 0–19: builds that share a machine with what they release give way to it.
 	Nice int
 	// Clock drives quiet periods, the maintenance tick and expiry. Builds are
@@ -63,6 +67,12 @@ type Options struct {
 	BeforeExecutable func(queueID int64)
 	// Log gets what an operator would read in jenkins.log. Default: nothing.
 	Log logrus.FieldLogger
+}
+
+// Credential of the store: "Secret text", or a user with a password.
+type Credential struct {
+	User   string // "" for a secret text
+	Secret string
 }
 
 // User of the stand-in.

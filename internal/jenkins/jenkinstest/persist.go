@@ -24,7 +24,7 @@ type savedQueued struct {
 	ID     int64     `json:"id"`
 	Job    string    `json:"job"` // "deliver/hotel-api"
 	Params []param   `json:"params"`
-	Causes []cause   `json:"causes"`
+	Causes []Cause   `json:"causes"`
 	Since  time.Time `json:"since"`
 	Due    time.Time `json:"due"`
 }
@@ -173,8 +173,16 @@ func (c *controller) loadBuilds(it *item) error {
 }
 
 // settle completes a build that was cut off by a crash. Jenkins takes a record
-// without a result for a failure.
+// without a result for a failure. A Pipeline is resumed in its place.
 func (c *controller) settle(b *build) {
+	if b.State == stateBuilding && b.job.config.class == classPipeline && c.o.Engine != nil {
+		var err error
+		if b.console, err = createConsole(b.dir(), c.secrets()); err == nil {
+			b.resumed = true
+			return
+		}
+		c.o.Log.WithError(err).Errorf("%s #%d cannot be resumed", b.job.fullName(), b.Number)
+	}
 	b.console = openConsole(b.dir())
 	if b.State == stateCompleted {
 		return

@@ -63,6 +63,12 @@ func (e *execution) start(cmd *exec.Cmd) error {
 	return nil
 }
 
+// Variables in the environment of processes by which they are found again.
+const (
+	cookieVariable = "HUDSON_COOKIE"         // of a build
+	stepCookie     = "JENKINS_SERVER_COOKIE" // of one sh step
+)
+
 const (
 	leftoverGrace = 500 * time.Millisecond
 	leftoverPoll  = 10 * time.Millisecond
@@ -70,12 +76,15 @@ const (
 
 // killMarked ends every process whose environment carries the build's cookie:
 // SIGTERM, then SIGKILL.
-func killMarked(cookie string) {
-	pids := marked(cookie)
+func killMarked(cookie string) { killWith(cookieVariable, cookie) }
+
+// killWith is killMarked for any variable of the environment.
+func killWith(variable, cookie string) {
+	pids := marked(variable, cookie)
 	for _, pid := range pids {
 		_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended meanwhile
 	}
-	for deadline := time.Now().Add(leftoverGrace); len(pids) > 0 && time.Now().Before(deadline); pids = marked(cookie) {
+	for deadline := time.Now().Add(leftoverGrace); len(pids) > 0 && time.Now().Before(deadline); pids = marked(variable, cookie) {
 		time.Sleep(leftoverPoll)
 	}
 	for _, pid := range pids {
@@ -83,15 +92,15 @@ func killMarked(cookie string) {
 	}
 }
 
-// marked lists the processes with the cookie in their environment. Zombies have
+// marked lists the processes with the variable in their environment. Zombies have
 // no environment any more.
-func marked(cookie string) []int {
+func marked(variable, cookie string) []int {
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		return nil
 	}
 	var pids []int
-	want := []byte("HUDSON_COOKIE=" + cookie)
+	want := []byte(variable + "=" + cookie)
 	for _, file := range files {
 		env, err := os.ReadFile(file)
 		if err != nil {

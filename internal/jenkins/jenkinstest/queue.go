@@ -3,6 +3,7 @@ package jenkinstest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -26,7 +27,7 @@ type queueItem struct {
 	id        int64
 	job       *item
 	params    []param
-	causes    []cause
+	causes    []Cause
 	since     time.Time // entered the queue
 	due       time.Time // end of the quiet period
 	buildable time.Time // end of waiting: became blocked or buildable
@@ -39,7 +40,7 @@ type queueItem struct {
 
 // schedule asks for a build. When an equal item is queued already the two
 // become one and coalesced is true.
-func (c *controller) schedule(job *item, params []param, why cause, quiet time.Duration) (q *queueItem, coalesced bool) {
+func (c *controller) schedule(job *item, params []param, why Cause, quiet time.Duration) (q *queueItem, coalesced bool) {
 	now := c.o.Clock.Now()
 	due := now.Add(quiet)
 	for _, old := range c.queue {
@@ -53,7 +54,7 @@ func (c *controller) schedule(job *item, params []param, why cause, quiet time.D
 		}
 	}
 	q = &queueItem{
-		id: c.nextQueueID, job: job, params: params, causes: []cause{why},
+		id: c.nextQueueID, job: job, params: params, causes: []Cause{why},
 		since: now, due: due, state: stateWaiting,
 	}
 	c.nextQueueID++
@@ -81,6 +82,10 @@ func (c *controller) maintain() {
 	if c.closing {
 		return
 	}
+	if c.freed != nil && !c.quieting && c.freeExecutor() != nil {
+		close(c.freed) // Pipelines that wait for a node look again
+		c.freed = nil
+	}
 	now := c.o.Clock.Now()
 	for id, q := range c.left {
 		if now.Sub(q.leftAt) >= leftItemExpiry {
@@ -96,6 +101,9 @@ func (c *controller) maintain() {
 		}
 		if c.blocker(q) != "" {
 			q.state = stateBlocked
+			if q.job.config.abortPrevious {
+				q.job.supersede()
+			}
 			continue
 		}
 		q.state = stateBuildable
@@ -120,6 +128,16 @@ func (c *controller) blocker(q *queueItem) string {
 		}
 	}
 	return "A build of this job is about to start"
+}
+
+// supersede interrupts the builds that run, for disableConcurrentBuilds(abortPrevious: true).
+func (i *item) supersede() {
+	for _, b := range i.builds {
+		if b.isBuilding() && !b.superseded {
+			b.superseded = true
+			b.interrupt(&Interrupt{Result: NotBuilt, Cause: "Superseded by #" + strconv.FormatInt(i.next, 10)})
+		}
+	}
 }
 
 // assign gives q to a free executor, if there is one.

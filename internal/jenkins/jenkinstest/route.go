@@ -97,6 +97,12 @@ func (q *request) folder(f *item) {
 		q.configXML(f)
 	case "doDelete":
 		q.deleteItem(f)
+	case "build":
+		if f.config.class == classMultibranch {
+			q.triggerScan(f)
+			return
+		}
+		q.notFound()
 	default:
 		q.notFound()
 	}
@@ -129,6 +135,12 @@ func (q *request) job(j *item) {
 		q.triggerPlain(j)
 	case "buildWithParameters":
 		q.triggerWithParameters(j)
+	case "wfapi":
+		if j.config.class == classPipeline {
+			q.jobWfapi(j)
+			return
+		}
+		q.notFound()
 	case "enable", "disable":
 		q.enable(j, action == "enable")
 	case "doDelete":
@@ -165,7 +177,13 @@ func (q *request) build(b *build) {
 			q.notFound()
 			return
 		}
-		q.stopBuild(b)
+		q.stopBuild(b, action)
+	case "wfapi", "input", "execution":
+		if b.job.config.class != classPipeline {
+			q.notFound()
+			return
+		}
+		q.pipelineAction(b, action)
 	case "submitDescription":
 		q.submitDescription(b)
 	case "configSubmit":
@@ -176,5 +194,16 @@ func (q *request) build(b *build) {
 		q.deleteBuild(b)
 	default:
 		q.notFound()
+	}
+}
+
+func (q *request) pipelineAction(b *build, action string) {
+	switch action {
+	case "wfapi":
+		q.runWfapi(b)
+	case "input":
+		q.input(b)
+	default:
+		q.flowNodeWfapi(b)
 	}
 }

@@ -130,7 +130,7 @@ func (s *Server) controller() *controller {
 }
 
 // Restart goes through all phases of a hard restart: running freestyle builds
-// end ABORTED, sessions and left queue items are gone, queue and builds stay.
+// end ABORTED, Pipelines are resumed, sessions and left queue items are gone, queue and builds stay.
 // It returns when the stand-in is ready again.
 func (s *Server) Restart() error {
 	s.life.Lock()
@@ -196,7 +196,10 @@ func (s *Server) Crash() error {
 
 // Close stops all builds, waits for their processes to end and saves.
 func (s *Server) Close() error {
-	return s.end((*controller).shutdown)
+	return s.end(func(c *controller) {
+		c.shutdown()
+		c.endShells()
+	})
 }
 
 func (s *Server) end(how func(*controller)) error {

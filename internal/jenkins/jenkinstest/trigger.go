@@ -48,7 +48,7 @@ func (q *request) triggerPlain(j *item) {
 		q.plainPage(http.StatusMethodNotAllowed, "This build requires parameters")
 		return
 	}
-	params, status, err := q.formParams(j)
+	params, status, err := q.formParams(j.config)
 	if err != nil {
 		if status == http.StatusBadRequest {
 			q.failure(err.Error())
@@ -67,7 +67,7 @@ func (q *request) triggerPlain(j *item) {
 
 // formParams reads json={"parameter":[{"name":…,"value":…}]}. What is left out
 // is not given its default.
-func (q *request) formParams(j *item) (params []param, status int, err error) {
+func (q *request) formParams(conf *config) (params []param, status int, err error) {
 	text := q.r.Form.Get("json")
 	if text == "" {
 		return nil, http.StatusBadRequest, userError("This page expects a form submission but had only " +
@@ -92,7 +92,7 @@ func (q *request) formParams(j *item) (params []param, status int, err error) {
 		all = []one{single}
 	}
 	for _, p := range all {
-		def, known := j.config.param(p.Name)
+		def, known := conf.param(p.Name)
 		if !known {
 			return nil, http.StatusInternalServerError, fmt.Errorf("No such parameter definition: %s", p.Name)
 		}
