@@ -24,6 +24,7 @@ import (
 
 	"railyard/internal/fleet"
 	"railyard/internal/rollmon"
+	"railyard/internal/rollmon/source/answer"
 	"railyard/internal/verdict"
 )
 
@@ -70,7 +71,10 @@ func New(address string, o Options) (*Source, error) {
 	o = o.withDefaults()
 	client, err := api.NewClient(api.Config{
 		Address: address,
-		Client:  &http.Client{Transport: guard{next: o.Transport, options: o}},
+		Client: &http.Client{Transport: answer.Guard{
+			Next: o.Transport, Asked: "a Prometheus", MaxBytes: o.MaxBytes, Advice: "let the query return one sample per server",
+			MaxSkew: o.MaxSkew, Clock: o.Clock,
+		}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("use Prometheus at %q: %w", address, err)
@@ -116,13 +120,13 @@ func explain(ctx context.Context, err error) (verdict.Outcome, string) {
 	if cause := context.Cause(ctx); cause != nil {
 		return verdict.SourceDown, cause.Error()
 	}
-	var refused *refusal
+	var refused *answer.Refusal
 	if errors.As(err, &refused) {
-		return refused.outcome, refused.words
+		return refused.Outcome, refused.Words
 	}
 	var answered *v1.Error
 	if !errors.As(err, &answered) {
-		return verdict.SourceDown, "cannot be asked: " + withoutURL(err).Error()
+		return verdict.SourceDown, "cannot be asked: " + answer.WithoutURL(err).Error()
 	}
 	switch answered.Type {
 	case v1.ErrBadData:
