@@ -29,17 +29,19 @@ const (
 	ActTrigger ActionKind = "trigger" // start the build
 	ActEnsure  ActionKind = "ensure"  // ask Jenkins whether it has the build; start it only if not
 	ActTell    ActionKind = "tell"    // write Text as the build's description
+	ActMark    ActionKind = "mark"    // set Status at the Coach's commit, at the code host; it names no build
 )
 
-// Action is one thing to ask of Jenkins.
+// Action is one thing to ask of Jenkins, or of the code host.
 type Action struct {
-	Kind  ActionKind
-	Build rop.Build
-	Text  string
+	Kind   ActionKind
+	Build  rop.Build
+	Text   string
+	Status CommitStatus
 }
 
 // Decide says what happens next to a Coach. It is pure, total, and the same after any crash. Commands come first, then
-// what a newer candidate means, then the gate the Coach stands at, and last what Jenkins is told.
+// what a newer candidate means, then the gate the Coach stands at, and last what Jenkins and the code host are told.
 func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 	d := &decider{Coach: clone(c), obs: obs, now: now, wake: time.Second}
 	d.obey()
@@ -48,7 +50,7 @@ func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 		for d.advance() {
 		}
 	}
-	d.tellJenkins()
+	d.tellOthers()
 	return d.decision(c)
 }
 

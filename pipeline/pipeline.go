@@ -25,6 +25,8 @@ type Observation struct {
 	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked yet
 	Triggered map[string]Triggered // deployment id → how the last trigger of this process ended
 	Told      map[string]Telling   // deployment id → how the last description of this process ended
+	Marks     bool                 // the code host shows marks beside the commits of the Coach's repository
+	Marked    *Telling             // how the last mark of this process ended; nil = none was set
 }
 
 // Triggered is how a trigger ended.
@@ -35,11 +37,12 @@ type Triggered struct {
 	Refused bool   // Jenkins answered and will not: trying again cannot help until somebody changes something there
 }
 
-// Telling is how telling Jenkins a description ended.
+// Telling is how telling Jenkins a description, or the code host a mark, ended.
 type Telling struct {
-	At   time.Time
-	Text string
-	Err  string
+	At      time.Time
+	Text    string
+	Err     string
+	Refused bool // it answered and will not: trying again cannot help until somebody changes something there
 }
 
 // BuildFact is what Jenkins says about one deployment id.

@@ -16,11 +16,18 @@ func Description(c rop.Coach) string {
 	return fmt.Sprintf("%s: %s — %s", c.ID, where, c.Reason)
 }
 
-// tellJenkins keeps the description of every build at what is true, and closes the Coach once all have heard how it ended.
-// A Jenkins that does not answer is told later; one that does not know the build any more need not be.
-func (d *decider) tellJenkins() {
+// tellOthers tells Jenkins and the code host what is true, and closes the Coach once all have heard how it ended.
+func (d *decider) tellOthers() {
+	builds, commit := d.tellJenkins(), d.markCommit()
+	if d.State.Terminal() && !builds && !commit {
+		d.Closed = true
+	}
+}
+
+// tellJenkins keeps the description of every build at what is true, and reports whether one has yet to hear something. A
+// Jenkins that does not answer is told later; one that does not know the build any more need not be.
+func (d *decider) tellJenkins() (untold bool) {
 	text := Description(d.Coach)
-	untold := 0
 	for i := range d.Builds {
 		b := &d.Builds[i]
 		d.locate(b)
@@ -30,7 +37,7 @@ func (d *decider) tellJenkins() {
 		}
 		if b.Number == 0 {
 			if d.State.Terminal() && onItsWay(*b) && d.now.Sub(d.ended()) < giveUpLooking {
-				untold++ // it should hear why its package goes nowhere
+				untold = true // it should hear why its package goes nowhere
 			}
 			continue
 		}
@@ -40,16 +47,14 @@ func (d *decider) tellJenkins() {
 		if tried && said.Err != "" && d.State.Terminal() && d.now.Sub(d.ended()) > giveUpTelling {
 			continue
 		}
-		untold++
+		untold = true
 		if tried && said.Err != "" && d.now.Sub(said.At) < tellAgain {
 			d.wakeIn(tellAgain)
 			continue
 		}
 		d.actions = append(d.actions, Action{Kind: ActTell, Build: *b, Text: text})
 	}
-	if d.State.Terminal() && untold == 0 {
-		d.Closed = true
-	}
+	return untold
 }
 
 // onItsWay reports whether a build without a number may be about to start. One that is being triggered may be in Jenkins

@@ -33,14 +33,15 @@ type Ask struct {
 	QueueID    int64 // 0 = not known
 }
 
-// ErrRefused means Jenkins answered and will not: somebody has to change something there.
-var ErrRefused = errors.New("refused by Jenkins")
+// ErrRefused means Jenkins, or the code host, answered and will not: somebody has to change something there.
+var ErrRefused = errors.New("refused")
 
 // Worker advances Coaches: it takes in pushes, decides, saves, and asks Jenkins. Each Coach has one goroutine, which owns it
 // while this replica holds its lease.
 type Worker struct {
 	Store    Store
 	Jenkins  Jenkins
+	Statuses Statuses // nil = no commit is marked
 	Topology func() *fleet.Topology
 	Mirror   func(fleet.Repository) (Mirror, error)
 	Log      logrus.FieldLogger

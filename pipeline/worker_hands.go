@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"railyard/internal/rop"
 )
 
-// hands ask Jenkins what a Coach's decisions order, beside the Coach's loop: at most one thing at a time for each build,
-// each with a deadline. Its fields belong to the loop.
+// hands ask Jenkins and the code host what a Coach's decisions order, beside the Coach's loop: at most one thing at a time for
+// each build and for the commit, each with a deadline. Its fields belong to the loop.
 type hands struct {
 	*Worker
 	log    logrus.FieldLogger
@@ -20,20 +21,21 @@ type hands struct {
 	cancel context.CancelFunc
 	asking sync.WaitGroup
 	done   chan asked
-	busy   map[string]bool // deployment id → something is being asked
+	busy   map[string]bool // deployment id → something is being asked; "" = the commit is being marked
 
 	triggered map[string]Triggered // deployment id → how the last trigger ended
 	told      map[string]Telling   // deployment id → how the last description ended
+	marked    *Telling             // how the last mark ended
 }
 
 // asked is how an action ended. The field of its kind is set.
 type asked struct {
 	action    Action
 	triggered Triggered
-	told      Telling
+	told      Telling // or marked
 }
 
-// jenkinsPatience is how long Jenkins may take for one action.
+// jenkinsPatience is how long Jenkins, or the code host, may take for one action.
 const jenkinsPatience = 15 * time.Second
 
 func newHands(ctx context.Context, w *Worker, log logrus.FieldLogger) *hands {
@@ -62,11 +64,14 @@ func (h *hands) start(a Action, c rop.Coach) {
 func (h *hands) finished(r asked) {
 	deployment := r.action.Build.Deployment
 	delete(h.busy, deployment)
-	if r.action.Kind == ActTell {
+	switch r.action.Kind {
+	case ActTell:
 		h.told[deployment] = r.told
-		return
+	case ActMark:
+		h.marked = &r.told
+	default:
+		h.triggered[deployment] = r.triggered
 	}
-	h.triggered[deployment] = r.triggered
 }
 
 // end breaks off what is being asked and waits until it is.
@@ -76,14 +81,18 @@ func (h *hands) end() {
 }
 
 func (h *hands) act(a Action, c rop.Coach) asked {
-	ctx, cancel := context.WithTimeoutCause(h.ctx, jenkinsPatience, errors.New("Jenkins gave no answer in time"))
+	ctx, cancel := context.WithTimeoutCause(h.ctx, jenkinsPatience, errors.New("no answer in time"))
 	defer cancel()
 	result := asked{action: a}
-	what, problem := "tell Jenkins", ""
-	if a.Kind == ActTell {
+	var what, problem string
+	switch a.Kind {
+	case ActTell:
 		result.told = h.tell(ctx, a)
-		problem = result.told.Err
-	} else {
+		what, problem = "tell Jenkins", result.told.Err
+	case ActMark:
+		result.told = h.mark(ctx, a, c)
+		what, problem = "mark commit", result.told.Err
+	default:
 		result.triggered = h.trigger(ctx, a, c)
 		what, problem = "trigger build", result.triggered.Err
 	}
@@ -97,6 +106,20 @@ func (h *hands) tell(ctx context.Context, a Action) Telling {
 	said := Telling{Text: a.Text}
 	if err := h.Jenkins.Tell(ctx, a.Build.Controller, a.Build.Job, a.Build.Number, a.Text); err != nil {
 		said.Err = err.Error()
+	}
+	said.At = h.now()
+	return said
+}
+
+func (h *hands) mark(ctx context.Context, a Action, c rop.Coach) Telling {
+	said := Telling{Text: a.Status.text()}
+	repo, ok := h.Topology().Repository(c.Repository)
+	err := fmt.Errorf("repository %s is no longer in the topology: %w", c.Repository, ErrRefused)
+	if ok {
+		err = h.Statuses.Mark(ctx, repo, c, a.Status)
+	}
+	if err != nil {
+		said.Err, said.Refused = err.Error(), errors.Is(err, ErrRefused)
 	}
 	said.At = h.now()
 	return said

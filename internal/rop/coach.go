@@ -65,6 +65,7 @@ type Coach struct {
 	Reason      string      // why the last transition happened
 	Verdict     string      // the production verdict in words; "" until there is one
 	RevokedBy   string      // who withdrew it, while its rolls are still being taken back; "" = nobody
+	Marked      string      // what the code host was last told to show beside the commit; "" = nothing
 	Closed      bool        // terminal, and everybody who follows it was told: no replica works on it any more
 }
 

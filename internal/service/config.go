@@ -39,6 +39,7 @@ type Config struct {
 	Hooks         map[string]Secret `koanf:"hooks"`         // provider ("github") → secret of its webhooks
 	Tokens        []Token           `koanf:"tokens"`        // tokens known from the start
 	Jenkins       []Jenkins         `koanf:"jenkins"`
+	Statuses      []Statuses        `koanf:"statuses"`   // code hosts that show beside a commit how its release stands
 	Prometheus    string            `koanf:"prometheus"` // "http://127.0.0.1:9090"; "" = no such source
 	SSH           SSH               `koanf:"ssh"`
 	Git           Git               `koanf:"git"`
@@ -65,6 +66,14 @@ type Jenkins struct {
 	User   string `koanf:"user"`
 	Token  Secret `koanf:"token"`
 	CAFile string `koanf:"cafile"`
+}
+
+// Statuses is one code host that shows marks beside commits.
+type Statuses struct {
+	Host  string `koanf:"host"`  // "git.example.com": the host in the clone addresses of its repositories
+	Kind  string `koanf:"kind"`  // "github", "gitlab", "gitea"
+	API   string `koanf:"api"`   // "https://api.github.com", "https://gitlab.example.com/api/v4", "https://git.example.com/api/v1"
+	Token Secret `koanf:"token"` // may write commit statuses
 }
 
 // SSH is how the ssh host driver shows itself.
@@ -164,6 +173,11 @@ func (c *Config) validate() error {
 	for i, j := range c.Jenkins {
 		if j.Name == "" || j.URL == "" {
 			add("jenkins[%d]: name and url are needed", i)
+		}
+	}
+	for i, s := range c.Statuses {
+		if s.Host == "" || s.Kind == "" || s.API == "" || s.Token == "" {
+			add("statuses[%d]: host, kind, api and token are needed", i)
 		}
 	}
 	if c.LeaseTTL < time.Second {

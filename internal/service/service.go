@@ -141,8 +141,12 @@ func (s *Service) makeWorkers() error {
 		balancers: map[fleet.Balancer]roller.Balancer{}, programs: map[string]roller.Host{},
 	}
 	me := owner(s.config.Name)
+	statuses, err := newStatuses(s.config.Statuses, s.config.PublicURL)
+	if err != nil {
+		return err
+	}
 	s.worker = &pipeline.Worker{
-		Store: s.store, Jenkins: jenkins, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
+		Store: s.store, Jenkins: jenkins, Statuses: statuses, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
 		Rescan: s.config.Rescan,
 	}
 	s.runner = &roller.Runner{

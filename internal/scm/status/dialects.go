@@ -95,7 +95,7 @@ func has(all []hubStatus, context string) bool {
 // already is an error ("Cannot transition status via :run from :running"), so a changed description alone is not written.
 type gitlab struct{}
 
-var gitlabStates = map[State]string{Pending: "running", Success: "success", Failure: "failed"}
+var gitlabStates = map[State]string{Pending: "running", Success: "success", Failure: "failed", Error: "canceled"}
 
 func (gitlab) authorize(h http.Header, token string) { h.Set("PRIVATE-TOKEN", token) }
 

@@ -25,6 +25,7 @@ const (
 	Pending State = "pending" // it is on its way
 	Success State = "success"
 	Failure State = "failure"
+	Error   State = "error" // nothing is said about the commit: it was withdrawn
 )
 
 // Status is one mark on a commit.

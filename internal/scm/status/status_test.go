@@ -27,12 +27,12 @@ func each(t *testing.T, test func(t *testing.T, s *standIn, h *status.Host)) {
 
 func TestAMarkIsWrittenWithItsWordsAndItsLink(t *testing.T) {
 	states := map[string]map[status.State]string{
-		"github": {status.Pending: "pending", status.Success: "success", status.Failure: "failure"},
-		"gitea":  {status.Pending: "pending", status.Success: "success", status.Failure: "failure"},
-		"gitlab": {status.Pending: "running", status.Success: "success", status.Failure: "failed"},
+		"github": {status.Pending: "pending", status.Success: "success", status.Failure: "failure", status.Error: "error"},
+		"gitea":  {status.Pending: "pending", status.Success: "success", status.Failure: "failure", status.Error: "error"},
+		"gitlab": {status.Pending: "running", status.Success: "success", status.Failure: "failed", status.Error: "canceled"},
 	}
 	each(t, func(t *testing.T, s *standIn, h *status.Host) {
-		for _, state := range []status.State{status.Pending, status.Failure, status.Pending, status.Success} {
+		for _, state := range []status.State{status.Pending, status.Failure, status.Pending, status.Error, status.Success} {
 			if err := h.Set(t.Context(), repository, commit, on(state, "PROD: rolling")); err != nil {
 				t.Fatal(err)
 			}
