@@ -63,6 +63,13 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
+// Indexed prepares a Topology that was put together by hand for many look-ups, as Load does, and returns it. It may not change
+// afterwards.
+func Indexed(t *Topology) *Topology {
+	t.index = newIndex(t)
+	return t
+}
+
 func (t *Topology) find() *index {
 	if t.index != nil {
 		return t.index

@@ -37,6 +37,24 @@ func sortPools(pools []Pool, at map[string]int) (order, left []string) {
 	return order, sortedKeys(waiting)
 }
 
+// Before are the pools that a pool is `after`, over any number of pools in between. A pool is among its own only when the
+// topology goes in a circle.
+func (t *Topology) Before(pool string) map[string]bool {
+	found := map[string]bool{}
+	open := []string{pool}
+	for len(open) > 0 {
+		at, _ := t.Pool(open[len(open)-1])
+		open = open[:len(open)-1]
+		for _, before := range at.After {
+			if !found[before] {
+				found[before] = true
+				open = append(open, before)
+			}
+		}
+	}
+	return found
+}
+
 // findCycle names one cycle among the pools that could not be ordered: ["a", "b", "a"], each `after` the next,
 // beginning with its smallest name.
 func findCycle(pools []Pool, at map[string]int, left []string) []string {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"railyard/internal/fleet"
+	"railyard/internal/rop"
 	"railyard/internal/verdict"
 )
 
@@ -56,6 +57,9 @@ type AppRelease struct {
 	Config  string `json:"config"`  // digest of the generated configuration, "" when the app has none
 	Version string `json:"version"` // "1.4.2", for people
 	Commit  string `json:"commit"`  // the built commit, for people
+
+	Coach    string            `json:"coach,omitempty"`    // who brought it: "hotel-api-7.2"
+	Requires []rop.Requirement `json:"requires,omitempty"` // what its plan requires, for as long as it runs
 }
 
 // Revision is what a server runs: package digest and config digest of every app of the pool.

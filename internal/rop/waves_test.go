@@ -118,7 +118,7 @@ func TestWavesRefuses(t *testing.T) {
 			`split the plan of p by pool: app "x" is in it twice; keep one of the two`},
 		{"a circle", fleet.Topology{Pools: []fleet.Pool{pool("p", "m"), pool("m", "q"), pool("q", "p")},
 			Apps: []fleet.App{app("x", fleet.KindAPI, "p"), app("y", fleet.KindAPI, "q")}}, []string{"x", "y"},
-			"order the pools of p: the topology's `after` goes in a circle among p, q; remove one of the relations"},
+			"order the pools of p: the topology's `after` goes in a circle among p; remove one of the relations"},
 	} {
 		t.Run(tc.rule, func(t *testing.T) {
 			waves, err := rop.Waves(rop.Plan{Project: "p", Apps: tc.apps}, &tc.topology)
