@@ -10,6 +10,7 @@ import "slices"
 type Source struct {
 	Prometheus *PrometheusSource `yaml:"prometheus,omitempty"` // PromQL; usual for ratio, value, rank and saturation
 	URL        *URLSource        `yaml:"url,omitempty"`        // URL tests; usual for check
+	Zabbix     *ZabbixSource     `yaml:"zabbix,omitempty"`     // items of Zabbix hosts: a query is an item key
 }
 
 // PrometheusSource reads the indicator's queries as PromQL.
@@ -18,11 +19,23 @@ type PrometheusSource struct{}
 // URLSource makes URL tests.
 type URLSource struct{}
 
+// ZabbixSource reads items of Zabbix hosts; the indicator's queries are item keys, in which {{.Environment}}, {{.Pool}} and
+// {{.Backend}} are replaced. The queries of a ratio are counters.
+type ZabbixSource struct {
+	// Host is the technical name of a server's host, in which also {{.Server}} and {{.Member}} are replaced; default
+	// "{{.Server}}". With scope pool it is the one host that tells of the site: "{{.Environment}}-db-hotel".
+	Host string `yaml:"host,omitempty"`
+}
+
 // The sources by name, as the topology and verdicts call them.
 const (
 	SourcePrometheus = "prometheus"
 	SourceURL        = "url"
+	SourceZabbix     = "zabbix"
 )
+
+// The templates of a host's name.
+var hostTemplates = []string{"{{.Environment}}", "{{.Pool}}", "{{.Backend}}", "{{.Server}}", "{{.Member}}"}
 
 // sourceRow says of one source whether an indicator gives it, and for which judges it can read.
 type sourceRow struct {
@@ -35,6 +48,7 @@ type sourceRow struct {
 var sourceTable = []sourceRow{
 	{SourcePrometheus, func(s Source) bool { return s.Prometheus != nil }, []string{JudgeRatio, JudgeValue, JudgeRank, JudgeSaturation}},
 	{SourceURL, func(s Source) bool { return s.URL != nil }, []string{JudgeCheck}},
+	{SourceZabbix, func(s Source) bool { return s.Zabbix != nil }, []string{JudgeRatio, JudgeValue, JudgeRank, JudgeSaturation}},
 }
 
 // usual is the source of an indicator that names none, by its judge.
@@ -77,5 +91,8 @@ func (c *checker) checkSource(at, subject string, ind Indicator) {
 		c.say(at, subject, "source is missing, and a "+ind.JudgedBy()+" has no usual one", "name who reads it under source:")
 	case len(given) == 1 && ind.JudgedBy() != "" && !slices.Contains(given[0].judges, ind.JudgedBy()):
 		c.say(at+".source", subject, "source: "+given[0].name+" cannot read a "+ind.JudgedBy(), "see docs/indicators.md for what each source reads")
+	}
+	if z := ind.Source.Zabbix; z != nil {
+		c.templates(at+".source.zabbix.host", subject, "source: zabbix: host", z.Host, hostTemplates...)
 	}
 }

@@ -41,6 +41,7 @@ type Config struct {
 	Jenkins       []Jenkins         `koanf:"jenkins"`
 	Statuses      []Statuses        `koanf:"statuses"`   // code hosts that show beside a commit how its release stands
 	Prometheus    string            `koanf:"prometheus"` // "http://127.0.0.1:9090"; "" = no such source
+	Zabbix        Zabbix            `koanf:"zabbix"`
 	SSH           SSH               `koanf:"ssh"`
 	Git           Git               `koanf:"git"`
 	LeaseTTL      time.Duration     `koanf:"leasettl"` // default 10s
@@ -74,6 +75,12 @@ type Statuses struct {
 	Kind  string `koanf:"kind"`  // "github", "gitlab", "gitea"
 	API   string `koanf:"api"`   // "https://api.github.com", "https://gitlab.example.com/api/v4", "https://git.example.com/api/v1"
 	Token Secret `koanf:"token"` // may write commit statuses
+}
+
+// Zabbix is the frontend whose items indicators may read.
+type Zabbix struct {
+	URL   string `koanf:"url"`   // "https://zabbix.example.com"; "" = no such source
+	Token Secret `koanf:"token"` // an API token of a user that sees the hosts
 }
 
 // SSH is how the ssh host driver shows itself.
@@ -179,6 +186,9 @@ func (c *Config) validate() error {
 		if s.Host == "" || s.Kind == "" || s.API == "" || s.Token == "" {
 			add("statuses[%d]: host, kind, api and token are needed", i)
 		}
+	}
+	if c.Zabbix.URL != "" && c.Zabbix.Token == "" {
+		add("zabbix: token is needed")
 	}
 	if c.LeaseTTL < time.Second {
 		add("leasettl %s: at least 1s", c.LeaseTTL)

@@ -21,11 +21,7 @@ import (
 	"railyard/internal/roller/host/local"
 	"railyard/internal/roller/host/ssh"
 	"railyard/internal/roller/smoke"
-	"railyard/internal/rollmon"
-	"railyard/internal/rollmon/source/prometheus"
-	"railyard/internal/rollmon/source/urlcheck"
 	"railyard/internal/store"
-	"railyard/internal/urltest"
 	"railyard/pipeline"
 )
 
@@ -167,31 +163,6 @@ func (s *Service) rollSaved(r roller.Roll) {
 	if r.Stage.Terminal() {
 		s.auditor.Soon(r.Site) // what it left behind, or mended, is to be seen now
 	}
-}
-
-func (s *Service) makeMonitor() (*rollmon.Monitor, error) {
-	addresses := func(ref fleet.SiteRef, name string) (string, bool) {
-		site, ok := s.topology.get().Site(ref)
-		if !ok {
-			return "", false
-		}
-		for _, server := range site.Site.Servers {
-			if server.Name == name {
-				return server.Address, true
-			}
-		}
-		return "", false
-	}
-	sources := []rollmon.Source{urlcheck.New(addresses, urltest.NewClient())}
-	if s.config.Prometheus != "" {
-		source, err := prometheus.New(s.config.Prometheus, prometheus.Options{})
-		if err != nil {
-			return nil, err
-		}
-		sources = append(sources, source)
-	}
-	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-	return rollmon.NewMonitor(s.topology.get, sources, now, s.log), nil
 }
 
 func makeHosts(c SSH, p *packages.Store) (map[string]roller.Host, error) {
