@@ -11,7 +11,11 @@ import (
 	"railyard/internal/rop"
 )
 
-// poller follows all builds of all Coaches with one look per controller and second, however many there are.
+// pollEvery: a look costs Jenkins at most three requests, so it gets at most two a second, and a result is known within
+// three seconds.
+const pollEvery = 1500 * time.Millisecond
+
+// poller follows all builds of all Coaches with one look per controller at a time, however many there are.
 type poller struct {
 	jenkins Jenkins
 	log     logrus.FieldLogger
@@ -66,7 +70,7 @@ func (p *poller) known(c rop.Coach) map[string]BuildFact {
 }
 
 func (p *poller) run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -2,10 +2,10 @@ package jenkins
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -22,6 +22,8 @@ type Build struct {
 	Building    bool   // its steps run, or it is finishing
 	Result      string // "SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED"; "" unknown
 	Description string
+	Name        string // display name: "#7" unless somebody changed it
+	Kept        bool   // Jenkins must not delete it
 	Started     time.Time
 	Duration    time.Duration // 0 while it runs
 }
@@ -51,29 +53,45 @@ func (c *Controller) Stop(ctx context.Context, job string, number int64) error {
 	return nil
 }
 
-const maxLog = 8 << 20 // bytes of console that one call returns
+// Rename sets the display name of a build ("hotel-api 1.2"); its description
+// stays, unless somebody changes it at the same moment.
+func (c *Controller) Rename(ctx context.Context, job string, number int64, name string) error {
+	operation := fmt.Sprintf("rename %s #%d", job, number)
+	var b struct{ Description string }
+	if err := c.get(ctx, buildPath(job, number), &b, map[string]string{"tree": "description"}); err != nil {
+		return c.failed(operation, err)
+	}
+	// Jenkins takes a key that is missing for a mistake.
+	form, err := json.Marshal(map[string]string{"displayName": name, "description": b.Description})
+	if err != nil {
+		return c.failed(operation, err)
+	}
+	if err := c.act(ctx, buildPath(job, number)+"/configSubmit", url.Values{"json": {string(form)}}); err != nil {
+		return c.failed(operation, err)
+	}
+	return nil
+}
 
-// Log reads a build's console from start on (0, then the last next). more tells
-// whether there can be more later; it outlives the build's result for a moment.
-func (c *Controller) Log(ctx context.Context, job string, number, start int64) (text []byte, next int64, more bool, err error) {
-	operation := fmt.Sprintf("read the console of %s #%d", job, number)
-	answer, err := c.send(ctx, http.MethodGet, fmt.Sprintf("%s/logText/progressiveText?start=%d", buildPath(job, number), start), nil)
-	if err != nil {
-		return nil, start, false, c.failed(operation, err)
+// Keep protects a build from being deleted by Jenkins' rotation, or ends that.
+// Jenkins can only toggle, so the present state is read before and after.
+func (c *Controller) Keep(ctx context.Context, job string, number int64, keep bool) error {
+	operation := fmt.Sprintf("keep %s #%d", job, number)
+	for tries := 3; ; tries-- { // somebody else may toggle at the same moment
+		var b struct{ KeepLog *bool }
+		if err := c.get(ctx, buildPath(job, number), &b, map[string]string{"tree": "keepLog"}); err != nil {
+			return c.failed(operation, err)
+		}
+		if b.KeepLog == nil {
+			return c.failed(operation, fmt.Errorf("%w: the build has no keepLog field", ErrNotJenkins))
+		}
+		if *b.KeepLog == keep {
+			return nil
+		}
+		if tries == 0 {
+			return c.failed(operation, errors.New("somebody else changes it all the time"))
+		}
+		if err := c.act(ctx, buildPath(job, number)+"/toggleLogKeep", url.Values{}); err != nil {
+			return c.failed(operation, err)
+		}
 	}
-	defer answer.Body.Close()
-	// Positions count bytes that Jenkins cuts out of the text, so the length of
-	// the text says nothing about where to go on.
-	next, err = strconv.ParseInt(answer.Header.Get("X-Text-Size"), 10, 64)
-	if err != nil {
-		return nil, start, false, c.failed(operation, fmt.Errorf("%w: it has no X-Text-Size header: check the controller's URL", ErrNotJenkins))
-	}
-	text, leftOut, err := readAll(answer.Body, maxLog)
-	if err != nil {
-		return nil, start, false, c.failed(operation, fmt.Errorf("%w: %w", ErrUnreachable, err))
-	}
-	if leftOut > 0 {
-		text = fmt.Appendf(text, "\n… (%d bytes left out; see the console in Jenkins)\n", leftOut)
-	}
-	return text, next, answer.Header.Get("X-More-Data") == "true", nil
 }

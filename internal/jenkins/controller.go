@@ -47,6 +47,7 @@ type Controller struct {
 
 	mu     sync.Mutex
 	depths map[string]int // by job: see Poll
+	turn   int            // see nextTurn
 }
 
 // New makes a client. It sends nothing: see Version for a first contact.
@@ -165,7 +166,9 @@ func buildPath(job string, number int64) string {
 
 // send sends a request of our own. A redirect is returned, not followed.
 func (c *Controller) send(ctx context.Context, method, path string, form url.Values) (*http.Response, error) {
-	ctx = context.WithValue(ctx, allowRedirect{}, true)
+	if method == http.MethodPost {
+		ctx = context.WithValue(ctx, allowRedirect{}, true)
+	}
 	var body io.Reader
 	if form != nil {
 		body = strings.NewReader(form.Encode())

@@ -88,7 +88,27 @@ func (c *Controller) create(ctx context.Context, fullName, xml string) error {
 			return nil
 		}
 	}
+	if errors.As(err, &refused) && refused.Status >= 500 {
+		// Jenkins does not say why: its page for unknown classes is that of every mishap.
+		refused.Hint = "its log has the reason; most likely a plugin is absent" + pluginOf(xml)
+	}
 	return clean(err)
+}
+
+// plugins that the kinds of items come from.
+var plugins = map[string]string{
+	"flow-definition": "“Pipeline” (workflow-aggregator)",
+	"com.cloudbees.hudson.plugins.folder.Folder":                            "“Folders” (cloudbees-folder)",
+	"org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject": "“Pipeline: Multibranch” (workflow-multibranch)",
+}
+
+// pluginOf names the plugin that an item's kind comes from: ": install …".
+func pluginOf(xml string) string {
+	doc, err := configxml.Parse([]byte(xml))
+	if err != nil || plugins[doc.Name] == "" {
+		return ""
+	}
+	return ": install " + plugins[doc.Name] + " in Manage Jenkins › Plugins"
 }
 
 func (c *Controller) update(ctx context.Context, fullName, xml string) error {

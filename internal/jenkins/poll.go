@@ -5,75 +5,116 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 )
 
-// Ask names one build to look for.
-type Ask struct {
-	Job        string // "deliver/hotel-api"
-	Deployment string // what was given to Trigger as DeploymentParam
-	QueueID    int64  // what Trigger returned; 0 when its reply was lost
-}
-
 const (
-	pageMargin = 50   // builds read beyond those that are known to matter
-	maxDepth   = 2000 // builds of a job that are looked through for a deployment
+	pollQueries = 2    // requests for builds that one Poll makes, besides the one for the queue
+	pollMargin  = 20   // builds of a job that are read beyond those that are known to run
+	pageMargin  = 50   // builds of a job in a first page of its own
+	maxDepth    = 2000 // builds of a job that are looked through
+	splitTurn   = 3    // jobs asked one by one in a Poll while the folder cannot be read
 )
 
 // Poll returns the present state of all recent builds and queue items of the
-// jobs that carry a deployment id. It needs one request for the queue and one
-// per job, however many builds run.
+// jobs that carry a deployment id. It needs one request for the queue and at most
+// pollQueries for the builds, however many jobs and builds there are. A job with
+// running builds that it did not know to be so far down costs one more, once.
 //
 // A deployment that is not in the answer may be on its way from queue to build,
 // or be lost with the queue, or be old: ask Find. If a deployment was triggered
 // twice, its first build is the one. A job that does not exist has no builds.
-// After an error for one job, what was found for the others is returned too.
+// After an error for one job, what was found for the others is returned too; as
+// long as it lasts, the jobs of the same query are asked in turn, a few per Poll.
 func (c *Controller) Poll(ctx context.Context, jobs []string) ([]Build, error) {
 	// The queue first: what leaves it meanwhile is seen as a build.
 	queue, err := c.queue(ctx)
 	if err != nil {
 		return nil, c.failed("poll the queue", err)
 	}
-	var out []Build
-	var failures []error
+	need := map[string]int{}
 	for _, job := range jobs {
-		found := queue[jobKey(job)]
-		if found == nil {
-			found = map[string]Build{}
+		need[job] = c.depth(job) + pollMargin
+	}
+	l := look{c: c, found: map[string]map[string]Build{}}
+	for job := range need {
+		l.found[job] = queue[jobKey(job)]
+		if l.found[job] == nil {
+			l.found[job] = map[string]Build{}
 		}
-		if err := c.recent(ctx, job, found); err != nil && !errors.Is(err, ErrNotFound) {
-			failures = append(failures, c.failed("poll "+job, err))
-		}
-		for _, b := range found {
+	}
+	for _, q := range cover(need, pollQueries) {
+		l.take(ctx, q)
+	}
+	var out []Build
+	for job, builds := range l.found {
+		for _, b := range builds {
 			b.Job = job
 			out = append(out, b)
 		}
 	}
-	return out, errors.Join(failures...)
+	return out, errors.Join(l.failures...)
 }
 
-// recent adds the builds of a job to found, down to the oldest that still runs
-// or did so at the last look.
-func (c *Controller) recent(ctx context.Context, job string, found map[string]Build) error {
-	depth, seen := 0, 0
-	err := c.pages(ctx, job, c.depth(job)+pageMargin, func(page []Build) (enough bool) {
-		enough = true
+// look is one Poll under way.
+type look struct {
+	c        *Controller
+	found    map[string]map[string]Build // job → deployment → build
+	failures []error
+}
+
+// take makes one query and what its answer makes necessary.
+func (l *look) take(ctx context.Context, q query) {
+	pages, err := l.c.read(ctx, q)
+	var refused *RefusedError
+	switch {
+	case errors.Is(err, ErrNotFound): // neither has any job in it builds
+	case errors.As(err, &refused) && len(q.jobs) > 1:
+		l.fail(q, fmt.Errorf("%w: asking its %d jobs one by one", err, len(q.jobs)))
+		for _, job := range l.c.nextTurn(q.jobs) {
+			l.take(ctx, query{at: job, depth: q.depth, jobs: []string{job}})
+		}
+	case err != nil:
+		l.fail(q, err)
+	default:
+		for _, job := range q.jobs {
+			if err := l.deeper(ctx, job, pages[job], q.depth); err != nil && !errors.Is(err, ErrNotFound) {
+				l.fail(query{at: job}, err)
+			}
+		}
+	}
+}
+
+func (l *look) fail(q query, err error) {
+	at := q.at
+	if at == "" {
+		at = "the top folder"
+	}
+	l.failures = append(l.failures, l.c.failed("poll "+at, err))
+}
+
+// deeper notes a page of a job's newest builds, and reads on while the end of
+// what was read has builds that run.
+func (l *look) deeper(ctx context.Context, job string, page []Build, size int) error {
+	deepest, seen := 0, 0
+	note := func(page []Build) (enough bool) {
 		for _, b := range page {
 			seen++
 			if b.Building {
-				depth, enough = seen, false
+				deepest = seen
 			}
 			if b.Deployment != "" {
-				found[b.Deployment] = b // an older one replaces a newer one
+				l.found[job][b.Deployment] = b // an older one replaces a newer one
 			}
 		}
-		return enough
-	})
-	if err == nil {
-		c.setDepth(job, depth)
+		return seen-deepest >= pollMargin
 	}
-	return err
+	if !note(page) && len(page) >= size {
+		if err := l.c.pages(ctx, job, size, 4*size, note); err != nil {
+			return err
+		}
+	}
+	l.c.setDepth(job, deepest)
+	return nil
 }
 
 // depth is how far down the last Poll saw a build of the job running.
@@ -89,25 +130,79 @@ func (c *Controller) setDepth(job string, depth int) {
 	c.depths[job] = depth
 }
 
-// pages reads the builds of a job from the newest on, in pages that grow, until
-// enough says so.
-func (c *Controller) pages(ctx context.Context, job string, size int, enough func([]Build) bool) error {
-	for from := 0; from < maxDepth; from, size = from+size, 4*size {
-		var j struct {
-			AllBuilds *[]buildJSON `json:"allBuilds"`
+// nextTurn is the next few of some jobs, so that all have their turn.
+func (c *Controller) nextTurn(jobs []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := min(splitTurn, len(jobs))
+	var out []string
+	for i := range n {
+		out = append(out, jobs[(c.turn+i)%len(jobs)])
+	}
+	c.turn += n
+	return out
+}
+
+// read makes one query: the newest builds of each of its jobs.
+func (c *Controller) read(ctx context.Context, q query) (map[string][]Build, error) {
+	at := ""
+	if q.at != "" {
+		at = jobPath(q.at)
+	}
+	var top jobJSON
+	if err := c.get(ctx, at, &top, map[string]string{"tree": q.tree()}); err != nil {
+		return nil, err
+	}
+	if q.levels == 0 {
+		if top.AllBuilds == nil {
+			return nil, noBuilds(q.at)
 		}
+		return map[string][]Build{q.at: buildsOf(q.at, *top.AllBuilds)}, nil
+	}
+	pages := map[string][]Build{}
+	var walk func(jobJSON)
+	walk = func(j jobJSON) {
+		if j.AllBuilds != nil {
+			pages[j.FullName] = buildsOf(j.FullName, *j.AllBuilds)
+		}
+		for _, k := range j.Jobs {
+			walk(k)
+		}
+	}
+	walk(top)
+	return pages, nil
+}
+
+// tree is the query's tree parameter.
+func (q query) tree() string {
+	builds := fmt.Sprintf("allBuilds[%s]{0,%d}", buildTree, q.depth)
+	if q.levels == 0 {
+		return builds
+	}
+	tree := ""
+	for range q.levels {
+		if tree != "" {
+			tree = "," + tree
+		}
+		tree = "jobs[fullName," + builds + tree + "]"
+	}
+	return tree
+}
+
+// pages reads the builds of a job, newest first, beyond the first few, in pages
+// that grow, until enough says so.
+func (c *Controller) pages(ctx context.Context, job string, from, size int, enough func([]Build) bool) error {
+	for ; from < maxDepth; from, size = from+size, 4*size {
+		var j jobJSON
 		if err := c.get(ctx, jobPath(job), &j, map[string]string{
 			"tree": fmt.Sprintf("allBuilds[%s]{%d,%d}", buildTree, from, from+size),
 		}); err != nil {
 			return err
 		}
 		if j.AllBuilds == nil {
-			return &RefusedError{Status: http.StatusOK, Object: "job " + job, Reason: "it has no builds", Hint: "name a job, not a folder"}
+			return noBuilds(job)
 		}
-		page := make([]Build, len(*j.AllBuilds))
-		for i, b := range *j.AllBuilds {
-			page[i] = b.build(job)
-		}
+		page := buildsOf(job, *j.AllBuilds)
 		if enough(page) || len(page) < size {
 			return nil
 		}
@@ -115,157 +210,14 @@ func (c *Controller) pages(ctx context.Context, job string, size int, enough fun
 	return nil
 }
 
-// Find looks for a deployment in the queue and among all builds of the job. It
-// is the question to ask before triggering again: ErrNotFound means that Jenkins
-// does not have it. (A request that is still on its way can arrive later; so a
-// build begins by asking Railyard whether it is the one.)
-func (c *Controller) Find(ctx context.Context, a Ask) (Build, error) {
-	operation := "find deployment " + a.Deployment + " in " + a.Job
-	b, err := c.look(ctx, a)
-	if errors.Is(err, ErrNotFound) {
-		// It may be between queue and build: gone from the one and not yet in
-		// the other.
-		select {
-		case <-time.After(c.settle):
-		case <-ctx.Done():
-			return Build{}, c.failed(operation, context.Cause(ctx))
-		}
-		b, err = c.look(ctx, a)
-	}
-	if err != nil {
-		return Build{}, c.failed(operation, err)
-	}
-	return b, nil
+func noBuilds(job string) error {
+	return &RefusedError{Status: http.StatusOK, Object: "job " + job, Reason: "it has no builds", Hint: "name a job, not a folder"}
 }
 
-// look looks once: in the queue, among the builds, and at the queue item that
-// has left.
-func (c *Controller) look(ctx context.Context, a Ask) (Build, error) {
-	queue, err := c.queue(ctx)
-	if err != nil {
-		return Build{}, err
+func buildsOf(job string, all []buildJSON) []Build {
+	page := make([]Build, len(all))
+	for i, b := range all {
+		page[i] = b.build(job)
 	}
-	found, ok := queue[jobKey(a.Job)][a.Deployment]
-	err = c.pages(ctx, a.Job, pageMargin, func(page []Build) bool {
-		for _, b := range page {
-			if b.Deployment == a.Deployment {
-				found, ok = b, true // an older one replaces a newer one, and any replaces an item
-			}
-		}
-		return ok
-	})
-	switch {
-	case err != nil:
-		return Build{}, err
-	case ok:
-		found.Job = a.Job
-		return found, nil
-	case a.QueueID > 0:
-		return c.leftItem(ctx, a)
-	}
-	return Build{}, ErrNotFound
-}
-
-// leftItem asks for one queue item that is not in the live queue: it may have
-// been cancelled, or be about to become a build. Jenkins forgets it in minutes.
-func (c *Controller) leftItem(ctx context.Context, a Ask) (Build, error) {
-	var item struct {
-		Cancelled  bool         `json:"cancelled"`
-		Why        string       `json:"why"`
-		Actions    []actionJSON `json:"actions"`
-		Executable *struct {
-			Number int64  `json:"number"`
-			URL    string `json:"url"`
-		} `json:"executable"`
-	}
-	if err := c.get(ctx, "/queue/item/"+strconv.FormatInt(a.QueueID, 10), &item, nil); err != nil {
-		return Build{}, err
-	}
-	if parameter(item.Actions, DeploymentParam) != a.Deployment {
-		return Build{}, ErrNotFound // after a loss of the queue its counter can repeat
-	}
-	b := Build{Job: a.Job, Deployment: a.Deployment, QueueID: a.QueueID, Cancelled: item.Cancelled, Why: item.Why}
-	switch {
-	case item.Executable != nil:
-		b.Number, b.URL, b.Building = item.Executable.Number, item.Executable.URL, true
-	case !item.Cancelled:
-		b.Queued = true // on its way to an executor
-	}
-	return b, nil
-}
-
-// queue reads the live queue: jobKey → deployment → item.
-func (c *Controller) queue(ctx context.Context) (map[string]map[string]Build, error) {
-	var q struct {
-		Items *[]struct {
-			ID      int64                `json:"id"`
-			Why     string               `json:"why"`
-			Task    struct{ URL string } `json:"task"`
-			Actions []actionJSON         `json:"actions"`
-		} `json:"items"`
-	}
-	if err := c.get(ctx, "/queue", &q, map[string]string{"tree": queueTree}); err != nil {
-		return nil, err
-	}
-	if q.Items == nil {
-		return nil, fmt.Errorf("%w: the queue has no items field", ErrNotJenkins)
-	}
-	out := map[string]map[string]Build{}
-	for _, item := range *q.Items {
-		deployment, key := parameter(item.Actions, DeploymentParam), jobKeyOf(item.Task.URL)
-		if deployment == "" {
-			continue
-		}
-		if out[key] == nil {
-			out[key] = map[string]Build{}
-		}
-		out[key][deployment] = Build{Deployment: deployment, QueueID: item.ID, Queued: true, Why: item.Why}
-	}
-	return out, nil
-}
-
-// What of builds and queue items is read.
-const (
-	parametersTree = "actions[parameters[name,value]]"
-	buildTree      = "number,url,queueId,building,inProgress,result,description,timestamp,duration," + parametersTree
-	queueTree      = "items[id,why,task[url]," + parametersTree + "]"
-)
-
-type actionJSON struct {
-	Parameters []struct {
-		Name  string `json:"name"`
-		Value any    `json:"value"`
-	} `json:"parameters"`
-}
-
-func parameter(actions []actionJSON, name string) string {
-	for _, a := range actions {
-		for _, p := range a.Parameters {
-			if text, ok := p.Value.(string); ok && p.Name == name {
-				return text
-			}
-		}
-	}
-	return ""
-}
-
-type buildJSON struct {
-	Number      int64        `json:"number"`
-	URL         string       `json:"url"`
-	QueueID     int64        `json:"queueId"`
-	Building    bool         `json:"building"`
-	InProgress  bool         `json:"inProgress"` // true also while it finishes; older versions lack it
-	Result      string       `json:"result"`
-	Description string       `json:"description"`
-	Timestamp   int64        `json:"timestamp"` // ms
-	Duration    int64        `json:"duration"`  // ms
-	Actions     []actionJSON `json:"actions"`
-}
-
-func (b buildJSON) build(job string) Build {
-	return Build{
-		Job: job, Deployment: parameter(b.Actions, DeploymentParam), QueueID: max(b.QueueID, 0), Number: b.Number, URL: b.URL,
-		Building: b.Building || b.InProgress, Result: b.Result, Description: b.Description,
-		Started: time.UnixMilli(b.Timestamp), Duration: time.Duration(b.Duration) * time.Millisecond,
-	}
+	return page
 }

@@ -178,7 +178,7 @@ func toLogin(answer *http.Response) bool {
 // wantedType is the media type of the answer to r; "" when any will do.
 func wantedType(r *http.Request) string {
 	switch {
-	case strings.Contains(r.URL.Path, "/api/json"):
+	case strings.Contains(r.URL.Path, "/api/json"), r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/wfapi/"):
 		return "application/json"
 	case r.Method == http.MethodGet && strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/config.xml"):
 		return "application/xml"

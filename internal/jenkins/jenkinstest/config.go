@@ -24,6 +24,13 @@ var rootElements = map[string]string{
 	classMultibranch:  classMultibranch,
 }
 
+// pluginOf are the plugins that classes come from.
+var pluginOf = map[string]string{classPipeline: "workflow-job", classFolder: "cloudbees-folder", classMultibranch: "workflow-multibranch"}
+
+func unknownClass(name string) error {
+	return fmt.Errorf("com.thoughtworks.xstream.mapper.CannotResolveClassException: %s", name)
+}
+
 // config is what a config.xml says, as far as the stand-in acts on it.
 type config struct {
 	class       string
@@ -64,7 +71,7 @@ func parseConfig(doc []byte) (*config, error) {
 	}
 	class, known := rootElements[root.Name]
 	if !known {
-		return nil, fmt.Errorf("com.thoughtworks.xstream.mapper.CannotResolveClassException: %s", root.Name)
+		return nil, unknownClass(root.Name)
 	}
 	c := &config{class: class, description: root.Value("description"), doc: root, quietPeriod: -1}
 	c.disabled = isTrue(root.Value("disabled"))

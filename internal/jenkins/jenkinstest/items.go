@@ -171,6 +171,9 @@ func (c *controller) add(in *item, name string, doc []byte) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
+	if slices.Contains(c.o.Without, pluginOf[conf.class]) {
+		return nil, unknownClass(conf.doc.Name)
+	}
 	it := newItem(in, name, conf)
 	if err := os.MkdirAll(it.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create item %s: %w", name, err)

@@ -51,6 +51,8 @@ type Options struct {
 	Credentials map[string]Credential
 	// Engine executes Pipelines. Without one they fail, and say why.
 	Engine Engine
+	// Without lists plugins that are not installed: "workflow-job", "cloudbees-folder", "pipeline-rest-api".
+	Without []string
 	// Nice is the scheduling priority of builds, 0–19: builds that share a machine with what they release give way to it.
 	Nice int
 	// Clock drives quiet periods, the maintenance tick and expiry. Builds are

@@ -2,6 +2,7 @@ package jenkinstest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -200,6 +201,10 @@ func (q *request) build(b *build) {
 func (q *request) pipelineAction(b *build, action string) {
 	switch action {
 	case "wfapi":
+		if slices.Contains(q.o.Without, "pipeline-rest-api") {
+			q.notFound()
+			return
+		}
 		q.runWfapi(b)
 	case "input":
 		q.input(b)
