@@ -1,0 +1,512 @@
+package harness
+
+import hudson.AbortException
+import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
+
+/** Runs a declarative pipeline: reads its sections first, as far as they can be read without running a step, then runs them. */
+class Declarative {
+    private final Build build
+
+    Declarative(Build build) { this.build = build }
+
+    void run(Closure body) {
+        def model = new Section('pipeline')
+        read(body, model)
+        if (!model.agent) {
+            throw new MistakeException('Missing required section "agent"')
+        }
+        if (!model.stages) {
+            throw new MistakeException('Missing required section "stages"')
+        }
+        def options = options(model)
+        configure(model, options)
+        around(options, 'pipeline') {
+            allocated(model.agent) {
+                withEnvironment(model.environment) {
+                    guarded(model, '') { stages(model.stages) }
+                }
+            }
+        }
+    }
+
+    // --- stages ----------------------------------------------------------------
+
+    private void stages(List<Section> list) {
+        def failed = null
+        for (section in list) {
+            if (failed != null) {
+                skipped(section, 'due to earlier failure(s)')
+                continue
+            }
+            try {
+                stage(section)
+            } catch (Suspended e) {
+                throw e
+            } catch (Throwable failure) {
+                failed = Build.cause(failure)
+                if (failed instanceof Suspended) {
+                    throw failed
+                }
+            }
+        }
+        if (failed != null) {
+            throw failed
+        }
+    }
+
+    private void skipped(Section section, String why) {
+        build.once('skipped') { String id ->
+            build.log("[Pipeline] stage\n[Pipeline] { ($section.name)\nStage \"$section.name\" skipped $why\n[Pipeline] }\n[Pipeline] // stage\n")
+            build.send('stage', [id: id, name: section.name])
+            build.send('stageEnd', [id: id, name: section.name, skipped: true])
+            null
+        }
+    }
+
+    private void stage(Section section) {
+        def run = { Closure work ->
+            withEnvironment(section.environment) {
+                if (section.when != null && !new When(build).all(section.when)) {
+                    skipped(section, 'due to when conditional')
+                    return
+                }
+                build.steps.stage(section.name) { around(options(section), "stage $section.name", work) }
+            }
+        }
+        if (section.beforeAgent || section.agent == null) {
+            run { allocated(section.agent) { inStage(section) } }
+        } else {
+            allocated(section.agent) { run { inStage(section) } }
+        }
+    }
+
+    private void inStage(Section section) {
+        guarded(section, build.branch.stage) {
+            if (section.input != null) {
+                def given = build.steps.input(section.input)
+                def vars = given instanceof Map ? given : given != null && section.input.parameters ? [(section.input.parameters.first().name): given] : [:]
+                build.branch.env = build.branch.env + vars.collectEntries { k, v -> [k, "$v".toString()] }
+            }
+            if (section.steps != null) {
+                within(section.steps)
+            } else if (section.parallel) {
+                build.steps.parallel(section.parallel.collectEntries { Section s -> [s.name, { stage(s) }] } + [failFast: section.failFast])
+            } else if (section.stages) {
+                stages(section.stages)
+            } else {
+                throw new MistakeException("stage \"$section.name\": expected one of steps, stages, or parallel")
+            }
+        }
+    }
+
+    /** Runs work, then the section's post conditions by how it went. */
+    private void guarded(Section section, String stage, Closure work) {
+        def problem = null
+        try {
+            work.call()
+        } catch (Throwable failure) {
+            problem = Build.cause(failure)
+            if (problem instanceof Suspended) {
+                throw problem
+            }
+        }
+        if (problem != null) {
+            build.currentBuild.setResult(Build.resultOf(problem).name())
+        }
+        def result = stage ? Result.worse(problem == null ? Result.SUCCESS : Build.resultOf(problem), build.steps.stages.of(stage)) : Result.of(build.currentBuild.currentResult)
+        for (condition in Post.ORDER.findAll { section.post.containsKey(it) && Post.applies(it, result) }) {
+            try {
+                build.once('post') { build.log("Post stage\n[Pipeline] { (Declarative: Post Actions)\n"); null }
+                within(section.post[condition])
+            } catch (Throwable failure) {
+                def why = Build.cause(failure)
+                if (why instanceof Suspended) {
+                    throw why
+                }
+                build.once('postFailed') { build.log("Error when executing $condition post condition:\n"); build.tell(why); null }
+                problem = problem ?: why
+            }
+        }
+        if (problem != null) {
+            throw problem
+        }
+    }
+
+    /** Runs the body of steps { } or of a post condition. */
+    private Object within(Closure body) {
+        def c = (Closure) body.clone()
+        c.delegate = new StepScope(build)
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        c.call()
+    }
+
+    // --- what surrounds them ------------------------------------------------------
+
+    private Object allocated(Object agent, Closure work) {
+        if (agent == null || agent == 'none') {
+            return work.call()
+        }
+        build.steps.node(agent == 'any' ? '' : agent as String, work)
+    }
+
+    private Object withEnvironment(Closure body, Closure work) {
+        if (body == null) {
+            return work.call()
+        }
+        def block = new EnvironmentBlock(build)
+        def c = (Closure) body.clone()
+        c.delegate = block
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        c.call()
+        build.steps.inside(block.taken(), work)
+    }
+
+    private Map options(Section section) {
+        def block = new OptionsBlock()
+        if (section.options != null) {
+            def c = (Closure) section.options.clone()
+            c.delegate = block
+            c.resolveStrategy = Closure.DELEGATE_ONLY
+            c.call()
+        }
+        block.taken
+    }
+
+    private Object around(Map options, String what, Closure work) {
+        def inner = options.retry ? { build.steps.retry(options.retry as int, work) } : work
+        options.timeout ? build.steps.timeout(options.timeout as Map, inner) : inner.call()
+    }
+
+    /** What the Jenkinsfile says of its job is written into the job. */
+    private void configure(Section model, Map options) {
+        def parameters = []
+        if (model.parameters != null) {
+            def c = (Closure) model.parameters.clone()
+            c.delegate = new ParametersBlock(build, parameters)
+            c.resolveStrategy = Closure.DELEGATE_FIRST
+            c.call()
+        }
+        if (model.parameters != null || options.concurrent) {
+            build.once('properties') {
+                build.ask('properties', [parameters: parameters, disableConcurrentBuilds: options.concurrent != null, abortPrevious: options.concurrent == 'abort'])
+            }
+        }
+    }
+
+    // --- reading -------------------------------------------------------------------
+
+    private void read(Closure body, Section section) {
+        def c = (Closure) body.clone()
+        c.delegate = new SectionBlock(this, section)
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        c.call()
+    }
+
+    List<Section> readStages(Closure body) {
+        def list = []
+        def c = (Closure) body.clone()
+        c.delegate = new StagesBlock(this, list)
+        c.resolveStrategy = Closure.DELEGATE_ONLY
+        c.call()
+        if (!list) {
+            throw new MistakeException('No stages specified')
+        }
+        list
+    }
+
+    Section readStage(String name, Closure body) {
+        def section = new Section(name)
+        read(body, section)
+        section
+    }
+}
+
+/** A pipeline that Jenkins would refuse before it runs anything. */
+class MistakeException extends AbortException {
+    MistakeException(String message) { super("WorkflowScript: $message") }
+}
+
+/** A pipeline or a stage, as it is written. */
+class Section {
+    final String name
+    String agent // "none", "any" or a label
+    Closure environment, options, parameters, steps, when
+    List<Section> stages, parallel
+    Map<String, Closure> post = [:]
+    Map input
+    boolean failFast, beforeAgent
+
+    Section(String name) { this.name = name }
+}
+
+/** Gives names without quotes a meaning: none, any. */
+class SectionBlock {
+    private final Declarative reader
+    private final Section section
+    final String none = 'none'
+    final String any = 'any'
+
+    SectionBlock(Declarative reader, Section section) {
+        this.reader = reader
+        this.section = section
+    }
+
+    void agent(String what) { section.agent = what }
+
+    void agent(Closure body) {
+        def label = null
+        def block = new Expando(label: { Object l -> label = l }, node: { Closure inner -> inner.delegate = block; inner.resolveStrategy = Closure.DELEGATE_FIRST; inner.call() })
+        body.delegate = block
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body.call()
+        if (label == null) {
+            throw new MistakeException("agent of $section.name: only none, any and { label } run here")
+        }
+        section.agent = "$label"
+    }
+
+    void environment(Closure body) { section.environment = body }
+
+    void options(Closure body) { section.options = body }
+
+    void parameters(Closure body) { section.parameters = body }
+
+    void steps(Closure body) { section.steps = body }
+
+    void stages(Closure body) { section.stages = reader.readStages(body) }
+
+    void parallel(Closure body) { section.parallel = reader.readStages(body) }
+
+    void failFast(boolean on) { section.failFast = on }
+
+    void triggers(Closure body) {}
+
+    void when(Closure body) {
+        section.when = body
+        section.beforeAgent = BeforeAgent.of(body)
+    }
+
+    void input(Closure body) {
+        section.input = [:]
+        body.delegate = new InputBlock(section.input)
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body.call()
+    }
+
+    void post(Closure body) {
+        body.delegate = new Post(section.post)
+        body.resolveStrategy = Closure.DELEGATE_ONLY
+        body.call()
+    }
+
+    def methodMissing(String name, Object args) { throw new MistakeException("Undefined section \"$name\" in $section.name") }
+}
+
+class StagesBlock {
+    private final Declarative reader
+    private final List<Section> list
+
+    StagesBlock(Declarative reader, List<Section> list) {
+        this.reader = reader
+        this.list = list
+    }
+
+    void stage(String name, Closure body) {
+        if (list*.name.contains(name)) {
+            throw new MistakeException("Duplicate stage name: \"$name\"")
+        }
+        list << reader.readStage(name, body)
+    }
+
+    def methodMissing(String name, Object args) { throw new MistakeException("Expected a stage, found \"$name\"") }
+}
+
+class InputBlock {
+    private final Map input
+
+    InputBlock(Map input) { this.input = input }
+
+    def methodMissing(String name, Object args) { input[name] = (args as List).first() }
+
+    void parameters(Closure body) {
+        def list = []
+        body.delegate = new Expando(string: { Map p -> list << p + ['$kind': 'string'] }, choice: { Map p -> list << p + ['$kind': 'choice'] },
+            booleanParam: { Map p -> list << p + ['$kind': 'boolean'] }, text: { Map p -> list << p + ['$kind': 'text'] })
+        body.resolveStrategy = Closure.DELEGATE_FIRST
+        body.call()
+        input.parameters = list
+    }
+}
+
+/** The conditions of post { }, in the order in which Jenkins looks at them. */
+class Post {
+    static final ORDER = ['always', 'aborted', 'failure', 'success', 'unstable', 'unsuccessful', 'notBuilt', 'cleanup']
+    private final Map<String, Closure> taken
+
+    Post(Map<String, Closure> taken) { this.taken = taken }
+
+    def methodMissing(String name, Object args) {
+        if (name in ['changed', 'fixed', 'regression']) {
+            throw new MistakeException("post condition \"$name\" is not known here: it needs the build before")
+        }
+        if (!(name in ORDER)) {
+            throw new MistakeException("Invalid condition \"$name\" - valid conditions are $ORDER")
+        }
+        taken[name] = (Closure) (args as List).first()
+    }
+
+    static boolean applies(String condition, Result result) {
+        switch (condition) {
+            case 'always': case 'cleanup': return true
+            case 'aborted': return result == Result.ABORTED
+            case 'failure': return result == Result.FAILURE
+            case 'success': return result == Result.SUCCESS
+            case 'unstable': return result == Result.UNSTABLE
+            case 'unsuccessful': return result != Result.SUCCESS
+            case 'notBuilt': return result == Result.NOT_BUILT
+        }
+        false
+    }
+}
+
+/** environment { NAME = value }, where credentials('id') binds a secret. */
+class EnvironmentBlock {
+    private final Build build
+    private final Map<String, String> vars = [:]
+
+    EnvironmentBlock(Build build) { this.@build = build }
+
+    Map<String, String> taken() { this.@vars }
+
+    Map credentials(String id) { this.@build.ask('credential', [id: id]) as Map }
+
+    void setProperty(String name, Object value) {
+        if (value instanceof Map) {
+            this.@vars[name] = value.user ? "$value.user:$value.secret".toString() : value.secret
+            if (value.user) {
+                this.@vars["${name}_USR".toString()] = value.user
+                this.@vars["${name}_PSW".toString()] = value.secret
+            }
+            return
+        }
+        this.@vars[name] = "$value".toString()
+    }
+
+    def getProperty(String name) {
+        def value = this.@vars[name]
+        value == null ? this.@build.property(name) : value
+    }
+}
+
+class OptionsBlock {
+    final Map taken = [:]
+
+    void timeout(Map args) { taken.timeout = args }
+
+    void retry(int count) { taken.retry = count }
+
+    void disableConcurrentBuilds(Map args = [:]) { taken.concurrent = args.abortPrevious ? 'abort' : 'wait' }
+
+    // These change nothing here: no implicit checkout, no rotation of builds, no time in the console.
+    void skipDefaultCheckout(boolean on = true) {}
+
+    void buildDiscarder(Object strategy) {}
+
+    def logRotator(Map args) { args }
+
+    void timestamps() {}
+
+    void durabilityHint(Object hint) {}
+
+    void preserveStashes(Map args = [:]) {}
+
+    def methodMissing(String name, Object args) { throw new MistakeException("Invalid option type \"$name\"") }
+}
+
+class ParametersBlock {
+    private final Build build
+    private final List list
+
+    ParametersBlock(Build build, List list) {
+        this.build = build
+        this.list = list
+    }
+
+    private void add(String kind, Map p) { list << Steps.parameter(p + ['$kind': kind]) }
+
+    void string(Map p) { add('string', p) }
+
+    void text(Map p) { add('text', p) }
+
+    void password(Map p) { add('password', p) }
+
+    void booleanParam(Map p) { add('boolean', p) }
+
+    void choice(Map p) { add('choice', p) }
+}
+
+/** when { }: every condition must hold. */
+class When {
+    private final Build build
+    private final List<Boolean> verdicts = []
+
+    When(Build build) { this.build = build }
+
+    boolean all(Closure body) { read(body).every() }
+
+    private List<Boolean> read(Closure body) {
+        def inner = new When(build)
+        def c = (Closure) body.clone()
+        c.delegate = inner
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        c.call()
+        inner.@verdicts
+    }
+
+    void expression(Closure body) {
+        def c = (Closure) body.clone()
+        c.delegate = new StepScope(build)
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        verdicts << (c.call() as boolean)
+    }
+
+    void environment(Map args) { verdicts << (build.env.get(args.name as String) == "$args.value".toString()) }
+
+    void equals(Map args) { verdicts << (args.expected == args.actual) }
+
+    void not(Closure body) { verdicts << !read(body).every() }
+
+    void allOf(Closure body) { verdicts << read(body).every() }
+
+    void anyOf(Closure body) { verdicts << read(body).any() }
+
+    void branch(String pattern) { verdicts << (build.env.get('BRANCH_NAME') == pattern) }
+
+    void beforeAgent(boolean on) {}
+
+    void beforeInput(boolean on) {}
+
+    void beforeOptions(boolean on) {}
+
+    def propertyMissing(String name) { build.property(name) }
+}
+
+/** Looks whether a when { } says beforeAgent, without evaluating its conditions. */
+class BeforeAgent {
+    boolean found
+
+    static boolean of(Closure body) {
+        def block = new BeforeAgent()
+        def c = (Closure) body.clone()
+        c.delegate = block
+        c.resolveStrategy = Closure.DELEGATE_ONLY
+        c.call()
+        block.found
+    }
+
+    void beforeAgent(boolean on) { found = on }
+
+    def methodMissing(String name, Object args) { null }
+
+    def propertyMissing(String name) { [:].withDefault { null } }
+}
