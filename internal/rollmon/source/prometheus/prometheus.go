@@ -1,7 +1,10 @@
-// Package prometheus is the source of ratio and value indicators: PromQL from the topology, asked over the HTTP API.
+// Package prometheus is the source of ratio, value, rank and saturation indicators: PromQL from the topology, asked over the
+// HTTP API.
 //
-// One indicator is one instant query, evaluated at the time of the look, for all servers. A ratio's two expressions are
-// joined into that query, so that both see the same scrape. The counts of a ratio go into an exact test, so they must be
+// One indicator is one query for all servers: an instant one, evaluated at the time of the look, or a range query over the
+// time since the exposure where the judge wants every measurement. The time before the roll is one query more. A ratio's two
+// expressions are joined into that query, so that both see the same scrape, and so are the two sides of an indicator of
+// scope batch. The counts of a ratio go into an exact test, so they must be
 // counts: increase() and rate() extrapolate to the edges of their window and answer 11.3 for 10 requests. The difference of a
 // counter now and at the time of exposure is exact; HAProxyFailures and HAProxyAttempts show how to write it.
 //
@@ -21,10 +24,12 @@ import (
 
 	"github.com/prometheus/client_golang/api"
 	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 
 	"railyard/internal/fleet"
 	"railyard/internal/rollmon"
 	"railyard/internal/rollmon/source/answer"
+	"railyard/internal/rollmon/source/past"
 	"railyard/internal/verdict"
 )
 
@@ -64,6 +69,7 @@ func (o Options) withDefaults() Options {
 type Source struct {
 	api     v1.API
 	options Options
+	before  past.Memory
 }
 
 // New returns a Source that asks the server at address: "http://127.0.0.1:9090". It does not connect yet.
@@ -85,34 +91,83 @@ func New(address string, o Options) (*Source, error) {
 // Name is "prometheus".
 func (s *Source) Name() string { return "prometheus" }
 
-// Answers reports whether the indicator is a ratio or a value.
-func (s *Source) Answers(i fleet.Indicator) bool { return i.Ratio != nil || i.Value != nil }
+// Answers reports whether the indicator is PromQL.
+func (s *Source) Answers(i fleet.Indicator) bool { return i.ReadBy() == fleet.SourcePrometheus }
 
-// Read asks for one indicator of all servers.
+// Read asks for one indicator of all servers, and of the time before the roll when that is wanted: one query each.
 func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
-	query, err := render(r, s.options.MaxWindow)
-	if err != nil {
-		return s.failed(verdict.NoData, err.Error())
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.options.Timeout, fmt.Errorf("did not answer within %s", s.options.Timeout))
 	defer cancel()
-
-	value, _, _, err := s.api.Query(ctx, query, r.Now)
-	if err != nil {
-		return s.failed(explain(ctx, err))
+	out := rollmon.Reading{Source: s.Name()}
+	before := make(chan *rollmon.Past, 1)
+	go func() { before <- s.before.Read(r, func() *rollmon.Past { return s.past(ctx, r) }) }()
+	found, refused := s.ask(ctx, r, span{r.Since, r.Now}, measured(r.Indicator))
+	if refused != nil {
+		out.Failure, out.Reason = refused.Outcome, refused.Words
 	}
-	if value == nil {
-		return s.failed(verdict.SourceDown, "answered something that is not a query result")
-	}
-	servers, err := collect(r, value)
-	if err != nil {
-		return s.failed(verdict.NoData, err.Error())
-	}
-	return rollmon.Reading{Source: s.Name(), Servers: servers}
+	out.Servers, out.Exposed, out.Control = found.servers, found.exposed, found.control
+	out.Before = <-before
+	return out
 }
 
-func (s *Source) failed(o verdict.Outcome, why string) rollmon.Reading {
-	return rollmon.Reading{Source: s.Name(), Failure: o, Reason: why}
+// past reads the same of the time before the roll, in which no server ran the new revision.
+func (s *Source) past(ctx context.Context, r rollmon.Request) *rollmon.Past {
+	found, refused := s.ask(ctx, r, span{r.Before.From, r.Before.Until}, r.Indicator.Ratio == nil)
+	if refused != nil {
+		return &rollmon.Past{Failure: refused.Outcome, Reason: refused.Words}
+	}
+	return &rollmon.Past{Servers: found.servers, Exposed: found.exposed}
+}
+
+// span is a time that is read about. Counts begin and end with it.
+type span struct{ from, until time.Time }
+
+// ask makes one query of an indicator, for the end of a span, or for every step of it.
+func (s *Source) ask(ctx context.Context, r rollmon.Request, in span, steps bool) (found, *answer.Refusal) {
+	query, err := render(r, in, s.options.MaxWindow)
+	if err != nil {
+		return found{}, &answer.Refusal{Outcome: verdict.NoData, Words: err.Error()}
+	}
+	var value model.Value
+	if steps {
+		value, _, _, err = s.api.QueryRange(ctx, query, v1.Range{Start: in.from, End: in.until, Step: stepOf(r.Indicator, in)})
+	} else {
+		value, _, _, err = s.api.Query(ctx, query, in.until)
+	}
+	if err == nil && value == nil {
+		err = &answer.Refusal{Outcome: verdict.SourceDown, Words: "answered something that is not a query result"}
+	}
+	if err != nil {
+		outcome, words := explain(ctx, err)
+		return found{}, &answer.Refusal{Outcome: outcome, Words: words}
+	}
+	got, err := collect(r, value, steps)
+	if err != nil {
+		return found{}, &answer.Refusal{Outcome: verdict.NoData, Words: err.Error()}
+	}
+	return got, nil
+}
+
+// measured reports whether the judge wants all measurements since the exposure, not only the newest.
+func measured(i fleet.Indicator) bool {
+	return i.Rank != nil || i.Saturation != nil || i.Value != nil && i.Value.Repeated()
+}
+
+// mostSteps bounds the measurements of one series; Prometheus itself refuses more than 11,000.
+const mostSteps = 1000
+
+// stepOf is the time between two measurements: the indicator's, or more in a long span.
+func stepOf(i fleet.Indicator, in span) time.Duration {
+	var step time.Duration
+	switch {
+	case i.Rank != nil:
+		step = i.Rank.Step().D()
+	case i.Saturation != nil:
+		step = i.Saturation.Step().D()
+	case i.Value != nil:
+		step = i.Value.Step().D()
+	}
+	return max(step, in.until.Sub(in.from)/mostSteps, time.Second/10)
 }
 
 // explain tells a server that answers "no" from one that does not answer, or not in this language.

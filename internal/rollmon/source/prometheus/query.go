@@ -9,21 +9,25 @@ import (
 	"text/template"
 	"time"
 
+	"railyard/internal/fleet"
 	"railyard/internal/rollmon"
 )
 
-// The label that tells the two halves of a ratio's query apart, and its values.
+// The labels that tell the parts of a joined query apart: the two counts of a ratio, the two sides of a comparison.
 const (
 	partLabel    = "railyard_part"
 	partFailures = "failures"
 	partAttempts = "attempts"
+	sideLabel    = "railyard_side"
+	sideExposed  = "exposed"
+	sideControl  = "control"
 )
 
 // place is what a query of the topology may refer to.
 type place struct {
 	Window      int64  // seconds from Since to now, at least 1: 42
 	Since       string // Unix seconds, for the @ modifier: 1700000000.250
-	Now         string // the same, of the look
+	Now         string // the same, of the look, or of the end of the time before the roll
 	Environment string // "PROD"
 	Pool        string // "hotel-api"
 	Backend     string // "PROD_hotel-api"
@@ -31,32 +35,50 @@ type place struct {
 	Members     string // the same by the names the balancer uses
 }
 
-// render writes the one query of an indicator.
-func render(r rollmon.Request, maxWindow time.Duration) (string, error) {
-	p, err := placeOf(r, maxWindow)
-	if err != nil {
-		return "", err
+// render writes the one query of an indicator about a span of time.
+func render(r rollmon.Request, in span, maxWindow time.Duration) (string, error) {
+	if r.Indicator.In() != fleet.ScopeBatch || r.Indicator.Rank != nil {
+		return renderFor(r, allServers(r), in, maxWindow)
 	}
-	if r.Indicator.Value != nil {
-		return fill("query", r.Indicator.Value.Query, p)
+	exposed, err := renderFor(r, r.Exposed, in, maxWindow)
+	if err != nil || len(r.Control) == 0 {
+		return mark(exposed, sideLabel, sideExposed), err
 	}
-	if r.Indicator.Ratio == nil {
-		return "", errors.New("the indicator has no query")
-	}
-	failures, err := fill("failures", r.Indicator.Ratio.Failures, p)
-	if err != nil {
-		return "", err
-	}
-	attempts, err := fill("attempts", r.Indicator.Ratio.Attempts, p)
-	if err != nil {
-		return "", err
-	}
-	return part(failures, partFailures) + " or " + part(attempts, partAttempts), nil
+	control, err := renderFor(r, r.Control, in, maxWindow)
+	return mark(exposed, sideLabel, sideExposed) + " or " + mark(control, sideLabel, sideControl), err
 }
 
-// part marks the series of one half. The line break ends a comment that the half may end with.
-func part(query, name string) string {
-	return fmt.Sprintf("label_replace(%s\n, %q, %q, \"\", \"\")", query, partLabel, name)
+// renderFor writes the query with some servers in it.
+func renderFor(r rollmon.Request, servers []rollmon.Server, in span, maxWindow time.Duration) (string, error) {
+	p, err := placeOf(r, servers, in, maxWindow)
+	if err != nil {
+		return "", err
+	}
+	i := r.Indicator
+	switch {
+	case i.Value != nil:
+		return fill("query", i.Value.Query, p)
+	case i.Rank != nil:
+		return fill("query", i.Rank.Query, p)
+	case i.Saturation != nil:
+		return fill("query", i.Saturation.Query, p)
+	case i.Ratio == nil:
+		return "", errors.New("the indicator has no query")
+	}
+	failures, err := fill("failures", i.Ratio.Failures, p)
+	if err != nil {
+		return "", err
+	}
+	attempts, err := fill("attempts", i.Ratio.Attempts, p)
+	if err != nil {
+		return "", err
+	}
+	return mark(failures, partLabel, partFailures) + " or " + mark(attempts, partLabel, partAttempts), nil
+}
+
+// mark gives the series of a part of a query a label. The line break ends a comment that the part may end with.
+func mark(query, label, name string) string {
+	return fmt.Sprintf("label_replace(%s\n, %q, %q, \"\", \"\")", query, label, name)
 }
 
 func fill(what, text string, p place) (string, error) {
@@ -77,21 +99,21 @@ func fill(what, text string, p place) (string, error) {
 // plain are the names that mean themselves between the quotes of a PromQL string.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_.:@/+-]*$`)
 
-func placeOf(r rollmon.Request, maxWindow time.Duration) (place, error) {
-	since := r.Since
-	if earliest := r.Now.Add(-maxWindow); since.Before(earliest) {
+func placeOf(r rollmon.Request, servers []rollmon.Server, in span, maxWindow time.Duration) (place, error) {
+	since := in.from
+	if earliest := in.until.Add(-maxWindow); since.Before(earliest) {
 		since = earliest
 	}
-	if since.After(r.Now) {
-		since = r.Now
+	if since.After(in.until) {
+		since = in.until
 	}
-	window := max(1, int64((r.Now.Sub(since)+time.Second-1)/time.Second))
+	window := max(1, int64((in.until.Sub(since)+time.Second-1)/time.Second))
 	p := place{
-		Window: window, Since: unix(since), Now: unix(r.Now),
+		Window: window, Since: unix(since), Now: unix(in.until),
 		Environment: r.Site.Environment, Pool: r.Site.Pool, Backend: r.Backend,
 	}
 	var names, members []string
-	for _, s := range allServers(r) {
+	for _, s := range servers {
 		names = append(names, s.Name)
 		members = append(members, s.Member)
 	}

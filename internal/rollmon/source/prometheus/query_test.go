@@ -30,7 +30,7 @@ func TestAQueryIsFilledInWithThePlaceAndTheTime(t *testing.T) {
 			if r.Since.IsZero() {
 				r.Since = time.UnixMilli(1_700_000_000_000)
 			}
-			got, err := render(r, time.Hour)
+			got, err := render(r, span{r.Since, r.Now}, time.Hour)
 			if err != nil || got != c.want {
 				t.Errorf("%q, %v, want %q", got, err, c.want)
 			}
@@ -40,8 +40,18 @@ func TestAQueryIsFilledInWithThePlaceAndTheTime(t *testing.T) {
 
 func TestARatioIsOneQuery(t *testing.T) {
 	r := rollmon.Request{Indicator: fleet.Indicator{Ratio: &fleet.RatioIndicator{Failures: "f", Attempts: "a"}}, Now: time.Unix(100, 0), Since: time.Unix(90, 0)}
-	got, err := render(r, time.Hour)
+	got, err := render(r, span{r.Since, r.Now}, time.Hour)
 	want := `label_replace(f, "railyard_part", "failures", "", "") or label_replace(a, "railyard_part", "attempts", "", "")`
+	if err != nil || strings.ReplaceAll(got, "\n", "") != want {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}
+
+func TestTheTwoSidesOfABatchAreOneQuery(t *testing.T) {
+	r := rollmon.Request{Indicator: fleet.Indicator{Scope: fleet.ScopeBatch, Value: &fleet.ValueIndicator{Query: "q{{.Servers}}"}}, Now: time.Unix(100, 0), Since: time.Unix(90, 0),
+		Exposed: []rollmon.Server{{Name: "a"}, {Name: "b"}}, Control: []rollmon.Server{{Name: "c"}}}
+	got, err := render(r, span{r.Since, r.Now}, time.Hour)
+	want := `label_replace(qa|b, "railyard_side", "exposed", "", "") or label_replace(qc, "railyard_side", "control", "", "")`
 	if err != nil || strings.ReplaceAll(got, "\n", "") != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}

@@ -20,6 +20,7 @@ import (
 	"railyard/internal/fleet"
 	"railyard/internal/rollmon"
 	"railyard/internal/rollmon/source/answer"
+	"railyard/internal/rollmon/source/past"
 	"railyard/internal/verdict"
 )
 
@@ -58,6 +59,7 @@ func (o Options) withDefaults() Options {
 type Source struct {
 	client  *client
 	options Options
+	before  past.Memory
 }
 
 // New returns a Source that asks the frontend at address ("https://zabbix.example.com", with the path below which
@@ -101,16 +103,14 @@ func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
 		return out
 	}
 	out.Servers, out.Exposed = now.servers, now.site
-	if r.Before == nil {
-		return out
-	}
-	out.Before = &rollmon.Past{}
-	past, err := s.samples(ctx, a, span{r.Before.From, r.Before.Until, false})
-	if err != nil {
-		out.Before.Failure, out.Before.Reason = explain(ctx, err)
-		return out
-	}
-	out.Before.Servers, out.Before.Exposed = past.servers, past.site
+	out.Before = s.before.Read(r, func() *rollmon.Past {
+		then, err := s.samples(ctx, a, span{r.Before.From, r.Before.Until, false})
+		if err != nil {
+			outcome, words := explain(ctx, err)
+			return &rollmon.Past{Failure: outcome, Reason: words}
+		}
+		return &rollmon.Past{Servers: then.servers, Exposed: then.site}
+	})
 	return out
 }
 
