@@ -57,6 +57,25 @@ func Tighten(indicators []Indicator, overrides []Override) ([]Indicator, error) 
 	return tight, nil
 }
 
+// Strictest returns the indicators with every override applied that is stricter, and the topology's own value wherever one is
+// not: a plan that was accepted under a looser topology does not loosen the one of today. It refuses nothing; overrides of
+// indicators that are not there are passed over.
+func Strictest(indicators []Indicator, overrides []Override) []Indicator {
+	if len(overrides) == 0 {
+		return indicators
+	}
+	strict := make([]Indicator, len(indicators))
+	copy(strict, indicators)
+	for _, o := range overrides {
+		for n := range strict {
+			if strict[n].Name == o.Indicator {
+				strict[n], _ = strict[n].tighten(o)
+			}
+		}
+	}
+	return strict
+}
+
 func namesOf(indicators []Indicator) []string {
 	names := make([]string, 0, len(indicators))
 	for _, i := range indicators {

@@ -99,3 +99,34 @@ func TestAPlanIsRefusedWhatIsLooser(t *testing.T) {
 		}
 	}
 }
+
+// A plan was accepted under the topology of its day; the limits of a roll are the stricter ones of both all the same.
+func TestWhatBecameLooserThanTheTopologyIsPassedOver(t *testing.T) {
+	has := declared()
+	want := declared()
+	want[0].Weight, want[0].Warmup = fleet.FullWeight, 0
+	got := fleet.Strictest(has, []fleet.Override{{Indicator: "5xx", Limit: new(5.0), Warmup: new(fleet.Duration(0))}, {Indicator: "gone", Max: new(1.0)}})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(declared(), has); diff != "" {
+		t.Errorf("the topology's own indicators were changed: %s", diff)
+	}
+}
+
+func TestIndicatorsOfAKindJudgeThePoolsThatHostSuchApps(t *testing.T) {
+	topology := &fleet.Topology{
+		Pools:      []fleet.Pool{{Name: "hotel-api"}, {Name: "hotel-app"}},
+		Apps:       []fleet.App{{Name: "hotel-api", Pool: "hotel-api", Kind: fleet.KindAPI}, {Name: "hotel-app", Pool: "hotel-app", Kind: fleet.KindApp}},
+		Indicators: []fleet.Indicator{{Name: "of-apis", Kinds: []fleet.Kind{fleet.KindAPI, fleet.KindJob}}, {Name: "of-all"}},
+	}
+	for pool, want := range map[string][]string{"hotel-api": {"of-apis", "of-all"}, "hotel-app": {"of-all"}} {
+		var got []string
+		for _, i := range topology.IndicatorsFor(fleet.SiteRef{Environment: "PROD", Pool: pool}, "baking") {
+			got = append(got, i.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", pool, diff)
+		}
+	}
+}
