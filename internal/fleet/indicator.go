@@ -47,8 +47,8 @@ type Indicator struct {
 
 	Scope Scope     `yaml:"scope,omitempty"` // default server; see In
 	Worse Direction `yaml:"worse,omitempty"` // default higher; see Gets
-	// Warmup is how long after its exposure a server is not judged by this indicator: caches are cold, compilers busy. What
-	// happened meanwhile is not forgotten where counts are judged, since they begin at the exposure.
+	// Warmup is how long after its exposure a server is not judged by this indicator: caches are cold, compilers busy. Counts
+	// and measurements begin behind it.
 	Warmup Duration `yaml:"warmup,omitempty"`
 	// Weight is what a soft breach weighs, percent. The breached soft indicators of a look stop the roll when their weights
 	// add up to 100 or more; a lighter sum is a warning. Default 100: a breach stops by itself. See Weighs.

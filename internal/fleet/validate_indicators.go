@@ -49,7 +49,6 @@ func (c *checker) checkBearing(at, subject string, ind Indicator) {
 			c.say(at+".weight", subject, fmt.Sprintf("weight %d, and it is hard: a hard breach rolls back by itself", ind.Weight), "remove weight, or make it soft")
 		}
 	}
-	c.notYet(at, subject, "warmup", "weight", "scope")
 }
 
 // scopes are those that the indicator's judge knows.
@@ -61,15 +60,6 @@ func scopes(ind Indicator) []Scope {
 		return []Scope{ScopeBatch}
 	}
 	return []Scope{ScopeServer, ScopeBatch, ScopePool}
-}
-
-// notYet refuses fields that nothing reads yet: what is not judged must not look as if it were.
-func (c *checker) notYet(at, subject string, fields ...string) {
-	for _, f := range fields {
-		if c.doc.Has(at + "." + f) {
-			c.say(at+"."+f, subject, f+" is not judged by this version", "remove it")
-		}
-	}
 }
 
 // checkSubstance checks what an indicator judges: exactly one judge is given.
@@ -100,7 +90,6 @@ func (c *checker) checkSubstance(at, subject string, ind Indicator) {
 			c.checkReport(path, subject, *ind.Report)
 		}
 	}
-	c.notYet(at, subject, "rank", "saturation", "report")
 }
 
 func (c *checker) checkRatio(at, subject string, r RatioIndicator) {
@@ -116,7 +105,6 @@ func (c *checker) checkRatio(at, subject string, r RatioIndicator) {
 		c.say(at+".min_attempts", subject, fmt.Sprintf("ratio: min_attempts %d would judge on no traffic at all", r.MinAttempts), "write 1 or more; 20 when left out")
 	}
 	c.checkCompare(at+".compare", subject, "ratio: compare", r.Compare)
-	c.notYet(at, subject, "compare")
 }
 
 func (c *checker) checkValue(at, subject string, ind Indicator) {
@@ -133,7 +121,6 @@ func (c *checker) checkValue(at, subject string, ind Indicator) {
 	c.positive(at+".consecutive", subject, "value: consecutive", v.Consecutive)
 	c.positive(at+".total", subject, "value: total", v.Total)
 	c.checkCompare(at+".compare", subject, "value: compare", v.Compare)
-	c.notYet(at, subject, "compare", "consecutive", "total", "every", "min")
 }
 
 func (c *checker) checkCompare(at, subject, field string, compare *Compare) {

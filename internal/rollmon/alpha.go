@@ -5,9 +5,12 @@ import (
 	"sort"
 
 	"gonum.org/v1/gonum/mathext"
+
+	"railyard/internal/fleet"
 )
 
-// How counts are tested, and how the false alarms of a roll are bounded.
+// How the false alarms of a roll are bounded, and how counts are tested against a limit. Every test of a roll, of counts, of
+// ranks and of trends, spends of one budget.
 //
 // The test is the exact one-sided binomial test: p is the probability of at least k failures among n attempts if the
 // true rate were the limit. Looking again and again at growing counts would raise false alarms with every look, so the
@@ -26,8 +29,8 @@ import (
 // (2022). The split over hypotheses is Bonferroni's.
 
 const (
-	// rollBudget bounds the probability that a roll that changes nothing raises any alarm from counts, at worst, that is
-	// with every rate exactly on its limit.
+	// rollBudget bounds the probability that a roll that changes nothing raises any alarm by a test, at worst, that is with
+	// every rate exactly on its limit.
 	rollBudget = 1e-3
 	// wellOver is how many times the limit a rate must be ruled out at, before few failures are a pass.
 	wellOver = 5
@@ -63,18 +66,37 @@ func stageShare(stage string, batch int) float64 {
 	}
 }
 
-// levels is the budget of one look's tests: of each server and of all of them together.
-type levels struct{ server, group float64 }
+// levels is the budget of one look's tests: of each server, of all of them together where each is tested too, and of a
+// test of all of them where none is tested by itself.
+type levels struct{ server, group, whole float64 }
 
-// spend divides a stage's share over its counted indicators and their servers. With several servers one half is for the
+// spend divides a stage's share over its tests and their servers. With several servers one half is for the
 // sum of them, which has the most power against a bad version, and one half for the search for a single sick machine.
-func spend(stage string, batch, indicators, servers int) levels {
-	share := rollBudget * stageShare(stage, batch) / float64(max(indicators, 1))
+func spend(stage string, batch, tests, servers int) levels {
+	share := rollBudget * stageShare(stage, batch) / float64(max(tests, 1))
 	if servers <= 1 {
-		return levels{server: share, group: share}
+		return levels{server: share, group: share, whole: share}
 	}
-	return levels{server: share / 2 / float64(servers), group: share / 2}
+	return levels{server: share / 2 / float64(servers), group: share / 2, whole: share}
 }
+
+// countTests is how many tests the indicators make of a server or batch at a look.
+func countTests(indicators []fleet.Indicator) int {
+	n := 0
+	for _, i := range indicators {
+		switch {
+		case i.Ratio != nil && i.Ratio.Compare != nil:
+			n += 2 // against the limit, and against the baselines
+		case i.Ratio != nil, i.Rank != nil, i.Saturation != nil:
+			n++
+		}
+	}
+	return n
+}
+
+// overLooks is the part of a level that may be spent when a sample has grown to its n-th size, n from 1: 1/n(n+1), which adds
+// up to 1 over all of them. It is for tests that are no sequential ones by themselves.
+func overLooks(level float64, n int) float64 { return level / (float64(n) * float64(n+1)) }
 
 // tail is the exact probability of k or more failures among n attempts at a true rate.
 func tail(k, n int64, rate float64) float64 {

@@ -2,6 +2,7 @@ package rollmon
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -107,4 +108,70 @@ func TestTheBoundaryIsTheSmallestNumberOfFailuresThatBreaches(t *testing.T) {
 			t.Fatalf("tail(%d, %d, %v) = %v", edge, n, limit, p)
 		}
 	})
+}
+
+// A comparison replaces the baseline's rate by a larger one; that is safe because a breach of a limit is a breach of every
+// smaller limit.
+func TestABreachOfALimitIsABreachOfEverySmallerOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Range(1, 1e6).Draw(t, "n")
+		limit := rapid.Float64Range(1e-5, 0.9).Draw(t, "limit")
+		smaller := limit * rapid.Float64Range(0.01, 1).Draw(t, "part")
+		alpha := math.Pow(10, -rapid.Float64Range(1, 9).Draw(t, "-log alpha"))
+		k := rapid.Int64Range(0, n).Draw(t, "k")
+		if edge := boundary(n, limit, alpha); rapid.Bool().Draw(t, "at the edge") {
+			k = min(edge, n)
+		}
+		if breaches(k, n, limit, alpha) && !breaches(k, n, smaller, alpha) {
+			t.Fatalf("%d of %d breaches %v and not %v", k, n, limit, smaller)
+		}
+	})
+}
+
+func TestTheLargestRateThatABaselineDoesNotRuleOutHoldsAtEveryLook(t *testing.T) {
+	for _, c := range []struct{ rate, alpha float64 }{{0.001, 0.05}, {0.01, 0.05}, {0.2, 0.02}} {
+		const runs, requests = 400, 4000
+		rng := rand.New(rand.NewPCG(7, uint64(c.rate*1e6)))
+		wrong := 0
+		for range runs {
+			var k int64
+			for n := int64(1); n <= requests; n++ {
+				if rng.Float64() < c.rate {
+					k++
+				}
+				if n%50 == 0 && c.rate > float64(k)/float64(n) && logEvidenceBelow(k, n, c.rate) >= -math.Log(c.alpha) {
+					wrong++
+					break
+				}
+			}
+		}
+		t.Logf("rate %v: ruled out in %d of %d runs at a level of %v", c.rate, wrong, runs, c.alpha)
+		if float64(wrong) > c.alpha*runs {
+			t.Errorf("rate %v: ruled out in %d of %d runs, want at most %v of them", c.rate, wrong, runs, c.alpha)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Range(0, 1e7).Draw(t, "n")
+		k := rapid.Int64Range(0, n).Draw(t, "k")
+		u := atMost(tally{k, n}, 1e-6)
+		if !(u >= 0 && u <= 1) || n > 0 && u < float64(k)/float64(n) {
+			t.Fatalf("%d of %d may be at most %v", k, n, u)
+		}
+	})
+}
+
+func TestFishersTestIsTheSumOfItsTail(t *testing.T) {
+	for _, c := range []struct {
+		exposed, baseline tally
+		want              float64
+	}{
+		{tally{3, 4}, tally{1, 4}, 17. / 70}, // the lady tasting tea: (16+1)/70
+		{tally{4, 4}, tally{0, 4}, 1. / 70},
+		{tally{0, 10}, tally{5, 10}, 1},
+		{tally{24, 500}, tally{7, 7000}, 5.948e-23},
+	} {
+		if got := fisher(c.exposed, c.baseline); math.Abs(got/c.want-1) > 0.05 {
+			t.Errorf("fisher(%v, %v) = %g, want %g", c.exposed, c.baseline, got, c.want)
+		}
+	}
 }

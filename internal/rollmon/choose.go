@@ -10,10 +10,10 @@ import (
 
 // choose lists the indicators that judge a question, and says which ones were left out because they count visitors
 // where there are none: in the smoke stage, and in pools that declare no traffic. An indicator that names the stage, or the
-// pool, is judged there all the same.
+// pool, is judged there all the same. The limits are the stricter ones of the topology and the plan.
 func choose(t *fleet.Topology, q verdict.Question) (judged []fleet.Indicator, leftOut []string) {
 	pool, _ := t.Pool(q.Site.Pool)
-	for _, i := range t.IndicatorsFor(q.Site, q.Stage) {
+	for _, i := range fleet.Strictest(t.IndicatorsFor(q.Site, q.Stage), q.Stricter) {
 		switch {
 		case i.Ratio == nil:
 		case q.Stage == "smoke" && !slices.Contains(i.Stages, q.Stage):

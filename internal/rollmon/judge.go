@@ -25,11 +25,7 @@ func Judge(q verdict.Question, indicators []fleet.Indicator, samples Samples, no
 	for _, i := range indicators {
 		v.Findings = append(v.Findings, l.judge(i, samples)...)
 	}
-	for _, f := range v.Findings {
-		v.Outcome = verdict.Worse(v.Outcome, f.Outcome)
-	}
-	v.Reason = decisive(v)
-	return v
+	return compose(v)
 }
 
 // look is one question at one time, with the budget its tests may spend.
@@ -42,7 +38,7 @@ type look struct {
 func newLook(q verdict.Question, indicators []fleet.Indicator, now time.Time) look {
 	q.Exposed = sorted(q.Exposed)
 	q.Control = sorted(q.Control)
-	return look{Question: q, now: now, levels: spend(q.Stage, q.Batch, countRatios(indicators), len(q.Exposed))}
+	return look{Question: q, now: now, levels: spend(q.Stage, q.Batch, countTests(indicators), len(q.Exposed))}
 }
 
 // sorted returns the names in order, each once.
@@ -58,20 +54,58 @@ func (l look) judge(i fleet.Indicator, samples Samples) []verdict.Finding {
 	if !ok {
 		reading = Reading{Failure: verdict.SourceDown, Reason: "nobody read it"}
 	}
+	if early := l.tooEarly(i); early != nil && reading.Failure == "" {
+		reading = *early
+	}
 	if reading.Failure != "" {
 		return []verdict.Finding{l.unread(i, reading)}
 	}
-	switch {
-	case i.Ratio != nil:
+	switch i.JudgedBy() {
+	case fleet.JudgeRatio:
 		return l.judgeRatio(i, reading)
-	case i.Value != nil:
+	case fleet.JudgeValue:
 		return l.judgeValues(i, reading)
-	case i.Check != nil:
+	case fleet.JudgeCheck:
 		return l.judgeChecks(i, reading)
+	case fleet.JudgeRank:
+		return []verdict.Finding{l.judgeRank(i, reading)}
+	case fleet.JudgeSaturation:
+		return l.judgeSaturation(i, reading)
+	case fleet.JudgeReport:
+		return l.judgeReports(i, reading)
 	default:
-		return []verdict.Finding{l.unread(i, Reading{Failure: verdict.NoData, Reason: "it declares neither ratio, value nor check"})}
+		return []verdict.Finding{l.unread(i, topologyFault("it does not name exactly one judge"))}
 	}
 }
+
+// tooEarly answers instead of the source while there is no span of time to judge: before the exposure, which a clock that
+// is off can show, and during the warm-up.
+func (l look) tooEarly(i fleet.Indicator) *Reading {
+	if l.Since.IsZero() {
+		if i.Warmup == 0 && !spans(i) {
+			return nil
+		}
+		return &Reading{Failure: verdict.NoData, Source: "roller", Reason: "the question does not say since when the servers take traffic"}
+	}
+	begin := countedSince(l.Since, i)
+	switch {
+	case l.now.Before(l.Since) && (spans(i) || i.Warmup > 0):
+		return &Reading{Failure: verdict.Pending, Source: "clock",
+			Reason: fmt.Sprintf("the servers take traffic since %s, which is %s from now", l.Since.UTC().Format("15:04:05"), l.Since.Sub(l.now))}
+	case l.now.Before(begin):
+		return &Reading{Failure: verdict.Pending, Source: "warm-up",
+			Reason: fmt.Sprintf("the servers warm up for another %s", begin.Sub(l.now).Round(time.Second/10))}
+	}
+	return nil
+}
+
+// spans reports whether an indicator is judged by what happened since the exposure.
+func spans(i fleet.Indicator) bool {
+	return i.Ratio != nil || i.Rank != nil || i.Saturation != nil || i.Value != nil && i.Value.Repeated()
+}
+
+// countedSince is when an indicator's counts and measurements begin: behind its warm-up.
+func countedSince(exposed time.Time, i fleet.Indicator) time.Time { return exposed.Add(i.Warmup.D()) }
 
 // unread is the finding of an indicator whose reading failed as a whole.
 func (l look) unread(i fleet.Indicator, r Reading) verdict.Finding {
@@ -89,6 +123,12 @@ func (l look) unread(i fleet.Indicator, r Reading) verdict.Finding {
 	return f
 }
 
+// topologyFault is the reading of an indicator that cannot be judged as it is declared. The topology's validation
+// refuses such ones; here they are doubt.
+func topologyFault(format string, args ...any) Reading {
+	return Reading{Failure: verdict.NoData, Source: "topology", Reason: fmt.Sprintf(format, args...)}
+}
+
 // breach is the outcome of a breached indicator.
 func breach(i fleet.Indicator) verdict.Outcome {
 	if i.Hard {
@@ -97,38 +137,11 @@ func breach(i fleet.Indicator) verdict.Outcome {
 	return verdict.Soft
 }
 
-func countRatios(indicators []fleet.Indicator) int {
-	n := 0
-	for _, i := range indicators {
-		if i.Ratio != nil {
-			n++
-		}
+// breached turns a finding into a breach of its indicator.
+func breached(i fleet.Indicator, f verdict.Finding) verdict.Finding {
+	f.Outcome = breach(i)
+	if !i.Hard {
+		f.Weight = i.Weighs()
 	}
-	return n
-}
-
-// decisive is the verdict's reason: the first finding as bad as the verdict, and how many more there are.
-func decisive(v verdict.Verdict) string {
-	first, count := -1, 0
-	for n, f := range v.Findings {
-		if f.Outcome != v.Outcome {
-			continue
-		}
-		if first < 0 {
-			first = n
-		}
-		count++
-	}
-	if first < 0 { // an outcome that verdict does not know; Worse counts it as doubt
-		return "a finding has an unknown outcome"
-	}
-	reason := v.Findings[first].Reason
-	switch {
-	case count == 1:
-		return reason
-	case v.Outcome == verdict.Pass:
-		return fmt.Sprintf("all %d findings pass: %s", count, reason)
-	default:
-		return fmt.Sprintf("%s (and %d more: %s)", reason, count-1, v.Outcome)
-	}
+	return f
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,11 @@ var judgeCases = []judgeCase{
 	{rule: "an indicator of no kind is named", want: verdict.NoData, indicators: []fleet.Indicator{{Name: "mystery", Hard: true}}},
 }
 
+// allCases are those of every judge.
+func allCases() []judgeCase {
+	return slices.Concat(judgeCases, compareCases, valueCases, rankCases, saturationCases, reportCases, compositeCases)
+}
+
 // run judges a case.
 func (c judgeCase) run() verdict.Verdict {
 	q, s := baking()
@@ -225,7 +231,7 @@ func (c judgeCase) run() verdict.Verdict {
 }
 
 func TestJudge(t *testing.T) {
-	for _, c := range judgeCases {
+	for _, c := range allCases() {
 		t.Run(c.rule, func(t *testing.T) {
 			v := c.run()
 			if v.Outcome != c.want {
@@ -243,7 +249,7 @@ func TestJudge(t *testing.T) {
 
 func TestTheWordsOfVerdicts(t *testing.T) {
 	var said strings.Builder
-	for _, c := range judgeCases {
+	for _, c := range allCases() {
 		v := c.run()
 		fmt.Fprintf(&said, "# %s\n%s: %s\n", c.rule, v.Outcome, v.Reason)
 		if len(v.Findings) > 1 {

@@ -98,8 +98,7 @@ func (m *Monitor) gather(ctx context.Context, q verdict.Question, indicators []f
 			continue
 		}
 		missing[n] = true
-		request := r
-		request.Indicator = i
+		request := ask(r, i, q)
 		go func() { answers <- answer{n, read(ctx, source, request)} }()
 	}
 	for len(missing) > 0 {
@@ -121,6 +120,16 @@ func (m *Monitor) gather(ctx context.Context, q verdict.Question, indicators []f
 		}
 	}
 	return samples
+}
+
+// ask is the request for one indicator: of the time behind its warm-up, and of as much of the time before the roll as its
+// judge compares with.
+func ask(r Request, i fleet.Indicator, q verdict.Question) Request {
+	r.Indicator, r.Since = i, countedSince(r.Since, i)
+	if back := i.LooksBack(); back > 0 && !q.Began.IsZero() {
+		r.Before = &Window{From: q.Began.Add(-back.D()), Until: q.Began}
+	}
+	return r
 }
 
 // next waits for an answer. One that is there already is taken even when the time is over.

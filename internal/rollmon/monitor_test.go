@@ -161,6 +161,34 @@ func TestTheMonitorTellsSourcesWhatTheyNeed(t *testing.T) {
 	}
 }
 
+func TestSourcesAreAskedBehindTheWarmUpAndAboutTheTimeBeforeTheRoll(t *testing.T) {
+	source := &fakeSource{name: "prometheus", kind: isRatio, reading: answering(counts(0, 400))}
+	i := warm(compared(true, 1, both)[0], 5*time.Second)
+	q := question("baking")
+	q.Began = q.Since.Add(-time.Minute)
+	m := monitor(topology(i), source)
+	m.Judge(t.Context(), q)
+	if r := source.asked[0]; !r.Since.Equal(q.Since.Add(5*time.Second)) || r.Before == nil || !r.Before.Until.Equal(q.Began) || r.Before.Until.Sub(r.Before.From) != 30*time.Minute {
+		t.Errorf("request %+v, before %+v", r, r.Before)
+	}
+	q.Began = time.Time{}
+	m.Judge(t.Context(), q)
+	if r := source.asked[1]; r.Before != nil {
+		t.Errorf("asked about %+v, although nobody knows when the roll began", r.Before)
+	}
+}
+
+func TestAPlansStricterLimitsJudge(t *testing.T) {
+	source := &fakeSource{name: "prometheus", kind: isRatio, reading: answering(counts(24, 400))}
+	q := question("baking")
+	for want, stricter := range map[verdict.Outcome][]fleet.Override{verdict.Pass: nil, verdict.Hard: {{Indicator: "5xx", Limit: new(1.0)}}} {
+		q.Stricter = stricter
+		if v := monitor(topology(ratio("5xx", true, 20)), source).Judge(t.Context(), q); v.Outcome != want {
+			t.Errorf("%+v: %s: %s, want %s", stricter, v.Outcome, v.Reason, want)
+		}
+	}
+}
+
 func TestWhichIndicatorsJudge(t *testing.T) {
 	smoke := ratio("5xx", true, 1)
 	smoke.Stages = []string{"smoke"}

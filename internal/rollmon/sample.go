@@ -136,7 +136,13 @@ type pointJSON struct {
 }
 
 // MarshalJSON writes a point, and as a word a value that is no number.
-func (p Point) MarshalJSON() ([]byte, error) { return json.Marshal(pointJSON{p.At, figure(p.Value)}) }
+func (p Point) MarshalJSON() ([]byte, error) {
+	at := p.At
+	if y := at.Year(); y < 0 || y > 9999 { // RFC 3339 ends there, and so does the belief in a source's clock
+		at = time.Date(min(max(y, 0), 9999), 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return json.Marshal(pointJSON{at, figure(p.Value)})
+}
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (p *Point) UnmarshalJSON(data []byte) error {

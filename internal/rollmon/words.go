@@ -24,11 +24,14 @@ func kindWord(i fleet.Indicator) string {
 	return "soft"
 }
 
-func servers(n int) string {
+func servers(n int) string { return plural(n, "server") }
+
+// plural counts things: "1 server", "7 servers".
+func plural(n int, thing string) string {
 	if n == 1 {
-		return "1 server"
+		return "1 " + thing
 	}
-	return fmt.Sprintf("%d servers", n)
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // number writes a value with as many digits as people want: 4.8, 0.12, 33.3, 1200.
@@ -50,7 +53,7 @@ func number(v float64) string {
 // tiny is the smallest probability that is written out.
 const tiny = 1e-300
 
-// probability writes a p-value: 0.12, 3e-08.
+// probability writes a p-value: 0.12, 3e-8.
 func probability(p float64) string {
 	switch {
 	case p < tiny:
@@ -58,10 +61,10 @@ func probability(p float64) string {
 	case p >= 0.01:
 		return strconv.FormatFloat(p, 'f', 2, 64)
 	}
-	return strconv.FormatFloat(p, 'e', 0, 64)
+	return strings.Replace(strconv.FormatFloat(p, 'e', 0, 64), "e-0", "e-", 1)
 }
 
-// relation writes a p-value with its sign: "= 3e-08", "< 1e-300".
+// relation writes a p-value with its sign: "= 3e-8", "< 1e-300".
 func relation(p float64) string {
 	if p < tiny {
 		return "< " + probability(p)
