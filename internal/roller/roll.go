@@ -75,7 +75,8 @@ type Roll struct {
 	Coach   string // "hotel-api-7.2"
 	Site    fleet.SiteRef
 	Created time.Time
-	Author  string // the actor who asked for it
+	Began   time.Time // when it held the site's lock: until then every server ran what it ran before
+	Author  string    // the actor who asked for it
 
 	Changes  []AppRelease   // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
 	To       Revision       // what is being released; fixed when the lock is held

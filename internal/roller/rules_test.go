@@ -88,6 +88,16 @@ func TestRulesOfTheRoll(t *testing.T) {
 				want(t, w.roll.Stage, Baking)
 				want(t, w.now.Sub(w.roll.SettledAt) >= 20*time.Second, true) // baking time and doubt bound
 			}},
+		{rule: "the monitor is told when the roll began: before it every server ran what it ran before", servers: 5,
+			given: func(w *world) {
+				judge := w.judge
+				w.judge = func(q verdict.Question, now time.Time) *verdict.Verdict {
+					want(w.t, q.Began, w.roll.Began)
+					want(w.t, q.Began.After(q.Since) || q.Began.IsZero(), false)
+					return judge(q, now)
+				}
+			},
+			then: func(t *testing.T, w *world) { want(t, w.roll.Stage, Done) }},
 		{rule: "a monitor that never answers is doubt", servers: 5,
 			given: func(w *world) { w.judge = func(verdict.Question, time.Time) *verdict.Verdict { return nil } },
 			then:  func(t *testing.T, w *world) { want(t, w.roll.Pause.Cause, CauseDoubt) }},

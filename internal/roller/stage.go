@@ -56,6 +56,7 @@ func (d *decider) begin() bool {
 	d.Size = len(d.obs.Servers)
 	d.MinUp = d.Strategy.Floor(d.Size)
 	layout(&d.Roll, d.obs, d.now)
+	d.Began = d.now
 	if len(d.Targets) > 0 && d.Targets[0].Batch == 0 {
 		d.enter(Smoke, 0, fmt.Sprintf("lock taken; %d servers, at least %d stay up", d.Size, d.MinUp))
 		return true
