@@ -24,6 +24,7 @@ type Monitor struct {
 	clock    func() time.Time
 	log      logrus.FieldLogger
 	deadline time.Duration
+	record   func(Look)
 }
 
 // NewMonitor returns a Monitor. topology returns the applied topology, nil while there is none. Each indicator is read by
@@ -39,41 +40,52 @@ func (m *Monitor) WithDeadline(d time.Duration) *Monitor {
 	return &changed
 }
 
+// WithRecord returns a copy of m that hands every look on, with all it was made from. record must not block.
+func (m *Monitor) WithRecord(record func(Look)) *Monitor {
+	changed := *m
+	changed.record = record
+	return &changed
+}
+
 // Judge reads all indicators of the question's site and stage side by side and judges them. It returns as soon as a
 // hard breach is certain, otherwise when every source has answered or the deadline has passed: a slow source is then
 // down, and named.
 func (m *Monitor) Judge(ctx context.Context, q verdict.Question) verdict.Verdict {
-	v := m.judge(ctx, q)
+	v, r := m.judge(ctx, q)
 	v.At = m.clock()
+	if m.record != nil && r != nil {
+		m.record(Look{Record: *r, Verdict: v})
+	}
 	m.log.WithFields(logrus.Fields{"roll": q.Roll, "site": q.Site.String(), "stage": q.Stage, "batch": q.Batch, "outcome": v.Outcome}).
 		Debug(v.Reason)
 	return v
 }
 
-func (m *Monitor) judge(ctx context.Context, q verdict.Question) verdict.Verdict {
+// judge answers a question, and returns what it was judged from; nil when nothing was read.
+func (m *Monitor) judge(ctx context.Context, q verdict.Question) (verdict.Verdict, *Record) {
 	t := m.topology()
 	if t == nil {
-		return doubt(q, "judge %s: no topology is applied yet", q.Site)
+		return doubt(q, "judge %s: no topology is applied yet", q.Site), nil
 	}
 	site, ok := t.Site(q.Site)
 	if !ok {
-		return doubt(q, "judge %s: the topology has no such site", q.Site)
+		return doubt(q, "judge %s: the topology has no such site", q.Site), nil
 	}
 	indicators, leftOut := choose(t, q)
 	now := m.clock()
 	request := Request{
-		Site: q.Site, Backend: site.Site.Balancer.Backend, Since: q.Since, Now: now,
+		Site: q.Site, Roll: q.Roll, Backend: site.Site.Balancer.Backend, Since: q.Since, Now: now,
 		Exposed: describe(site, q.Exposed), Control: describe(site, q.Control),
 	}
-	var samples Samples
+	r := Record{Question: q, Indicators: indicators, At: now}
 	if len(q.Exposed) > 0 {
-		samples = m.gather(ctx, q, indicators, request)
+		r.Samples = m.gather(ctx, q, indicators, request)
 	}
-	v := Judge(q, indicators, samples, now)
+	v := r.Judge()
 	if len(indicators) == 0 && len(leftOut) > 0 {
 		v.Reason += ": " + strings.Join(leftOut, "; ")
 	}
-	return v
+	return v, &r
 }
 
 // answer is one source's reading on its way back.

@@ -31,6 +31,7 @@ type Source interface {
 type Request struct {
 	Indicator fleet.Indicator
 	Site      fleet.SiteRef
+	Roll      string    // "r-31"; "" when nobody rolls and the site is only sampled
 	Backend   string    // the balancer's name for the site: "PROD_hotel-api"
 	Exposed   []Server  // on the new revision
 	Control   []Server  // still on the old one, for comparison

@@ -47,6 +47,10 @@ type Config struct {
 	LeaseTTL      time.Duration     `koanf:"leasettl"` // default 10s
 	Rescan        time.Duration     `koanf:"rescan"`   // how often repositories are looked at for pushes nobody told of; default 5m
 	Audit         time.Duration     `koanf:"audit"`    // how often each site is compared with what is believed of it; default 60s
+	// LooksKept is how long the samples of verdicts are kept for judging them again; default 2160h (90 days).
+	LooksKept time.Duration `koanf:"lookskept"`
+	// SamplesKept is how long the minutes of sources without a history are kept; default 6h.
+	SamplesKept time.Duration `koanf:"sampleskept"`
 }
 
 // Secret is a reference to a secret, never the secret: "env:NAME" or "file:/path". It is resolved when it is used.
@@ -146,17 +150,21 @@ func (c *Config) defaults(dir string) {
 	setDefault(&c.Database, "sqlite:"+filepath.Join(dir, "railyard.db"))
 	setDefault(&c.Packages, "file://"+filepath.Join(dir, "packages"))
 	setDefault(&c.Mirrors, filepath.Join(dir, "mirrors"))
-	if c.LeaseTTL == 0 {
-		c.LeaseTTL = 10 * time.Second
-	}
-	if c.Audit == 0 {
-		c.Audit = time.Minute
-	}
+	setTime(&c.LeaseTTL, 10*time.Second)
+	setTime(&c.Audit, time.Minute)
+	setTime(&c.LooksKept, 90*24*time.Hour)
+	setTime(&c.SamplesKept, 6*time.Hour)
 }
 
 func setDefault(value *string, text string) {
 	if *value == "" {
 		*value = text
+	}
+}
+
+func setTime(value *time.Duration, d time.Duration) {
+	if *value == 0 {
+		*value = d
 	}
 }
 
@@ -195,6 +203,9 @@ func (c *Config) validate() error {
 	}
 	if c.Audit < time.Second {
 		add("audit %s: at least 1s", c.Audit)
+	}
+	if c.LooksKept < 0 || c.SamplesKept < 0 {
+		add("lookskept and sampleskept: a time is needed, such as 720h")
 	}
 	return errors.Join(problems...)
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -16,8 +17,35 @@ func (s *Service) makeMonitor() (*rollmon.Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-	return rollmon.NewMonitor(s.topology.get, sources, now, s.log), nil
+	s.recorder = rollmon.NewRecorder(s.store, s.log)
+	return rollmon.NewMonitor(s.topology.get, sources, now, s.log).WithRecord(s.recorder.Note), nil
+}
+
+// now is the time of verdicts and samples: UTC, microseconds, as the store keeps it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// pruneEvery is how often what is too old is deleted. Replicas may do it at once.
+const pruneEvery = time.Hour
+
+// prune deletes looks and samples that are older than the configuration says, until ctx ends.
+func (s *Service) prune(ctx context.Context) error {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		at := now()
+		rows, err := s.store.Prune(ctx, at.Add(-s.config.LooksKept), at.Add(-s.config.SamplesKept))
+		switch {
+		case err != nil && ctx.Err() == nil:
+			s.log.WithError(err).Warn("prune looks and samples; trying again in an hour")
+		case rows > 0:
+			s.log.WithField("rows", rows).Info("old looks and samples deleted")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }
 
 // makeSources makes the sources that are there by themselves and those that are configured.

@@ -21,6 +21,7 @@ import (
 	"railyard/internal/roller/host/local"
 	"railyard/internal/roller/host/ssh"
 	"railyard/internal/roller/smoke"
+	"railyard/internal/rollmon"
 	"railyard/internal/store"
 	"railyard/pipeline"
 )
@@ -37,6 +38,7 @@ type Service struct {
 	worker   *pipeline.Worker
 	auditor  *roller.Auditor
 	surveyor *roller.Surveyor // for people's orders
+	recorder *rollmon.Recorder
 	http     *http.Server
 }
 
@@ -195,6 +197,8 @@ func (s *Service) run(ctx context.Context) error {
 	group.Go(func() error { return s.worker.Run(ctx, pushes) })
 	group.Go(func() error { return s.runner.Run(ctx, news) })
 	group.Go(func() error { return s.auditor.Run(ctx) })
+	group.Go(func() error { return s.recorder.Run(ctx) })
+	group.Go(func() error { return s.prune(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve %s: %w", s.config.Listen, err)

@@ -9,7 +9,6 @@ import (
 	"railyard/internal/event"
 	"railyard/internal/roller"
 	"railyard/internal/store"
-	"railyard/internal/verdict"
 	"railyard/pipeline"
 )
 
@@ -47,15 +46,6 @@ var otherRules = append(otherSchemaRules, []rule{
 		_, err := s.TokenByHash(t.Context(), "nothing")
 		wantErr(t, err, pipeline.ErrNotFound)
 	}},
-	{"the verdicts of a roll are bounded, the oldest go first", func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		for i := range 510 {
-			ok(t, s.SaveVerdict(t.Context(), "r-1", verdict.Verdict{Outcome: verdict.Pass, Batch: i, At: t0.Add(time.Duration(i) * time.Second)}))
-		}
-		kept := must[[]verdict.Verdict](t)(s.Verdicts(t.Context(), "r-1", 1000))
-		equal(t, "number", len(kept), 500)
-		equal(t, "newest and oldest", []int{kept[0].Batch, kept[499].Batch}, []int{509, 10})
-	}},
 	{"whoever waits for a change is woken by a commit, not by a lease", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		ok(t, s.AddRoll(t.Context(), roll("r-1", 1)))
@@ -80,15 +70,6 @@ var otherRules = append(otherSchemaRules, []rule{
 		default:
 			t.Error("not woken by a commit")
 		}
-	}},
-	{"a verdict with a number that JSON has not is refused by name", func(t *testing.T, dsn string) {
-		s := open(t, dsn)
-		nan := 0.0
-		err := s.SaveVerdict(t.Context(), "r-1", verdict.Verdict{Findings: []verdict.Finding{{Value: nan / nan}}})
-		if err == nil {
-			t.Fatal("kept")
-		}
-		equal(t, "error", err.Error(), "save verdict on roll r-1: encode verdict.Verdict: json: unsupported value: NaN")
 	}},
 	{"a database that answers gives a sign of life, a closed one does not", func(t *testing.T, dsn string) {
 		s, err := store.Open(t.Context(), dsn, quiet)

@@ -127,9 +127,10 @@ var roundTripRules = []rule{
 			order.Roll = r.ID
 			order.ID = must[int64](rt)(s.AddRollCommand(t.Context(), order))
 			equal(rt, "orders", must[[]roller.Command](rt)(s.PendingCommands(t.Context(), r.ID)), []roller.Command{order})
-			v := some[verdict.Verdict]().Draw(rt, "verdict")
-			ok(rt, s.SaveVerdict(t.Context(), r.ID, v))
-			equal(rt, "verdicts", must[[]verdict.Verdict](rt)(s.Verdicts(t.Context(), r.ID, 0)), []verdict.Verdict{v})
+			said := some[verdict.Entered]().Draw(rt, "verdict of a person")
+			said.Coach = c.ID
+			ok(rt, s.AddTestVerdict(t.Context(), said))
+			equal(rt, "verdicts of people", must[[]verdict.Entered](rt)(s.TestVerdicts(t.Context(), c.ID)), []verdict.Entered{said})
 		})
 	}},
 	{"every event, topology and token comes back as it was given", func(t *testing.T, dsn string) {

@@ -88,3 +88,13 @@ type Finding struct {
 	Weight    int      `json:"weight,omitempty"`   // percent, of a soft indicator that breached
 	Reason    string   `json:"reason"`             // in words
 }
+
+// Entered is a verdict that a person gave on a Coach: the test team's, for example.
+type Entered struct {
+	Coach       string    `json:"coach"`       // "hotel-api-7.2"
+	Environment string    `json:"environment"` // where it was tried: "UAT"
+	Actor       string    `json:"actor"`       // "person:lin"
+	Pass        bool      `json:"pass"`        //
+	Reason      string    `json:"reason"`      // "booked and cancelled a room"
+	At          time.Time `json:"at"`
+}

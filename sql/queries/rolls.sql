@@ -50,15 +50,3 @@ SELECT * FROM roll_commands WHERE roll = ? AND handled = FALSE ORDER BY at, id;
 
 -- name: HandleRollCommands :exec
 UPDATE roll_commands SET handled = TRUE WHERE roll = ? AND id IN (sqlc.slice(ids));
-
--- name: InsertVerdict :exec
-INSERT INTO verdicts (roll, stage, batch, at, outcome, body) VALUES (?, ?, ?, ?, ?, ?);
-
--- name: VerdictBodies :many
-SELECT body FROM verdicts WHERE roll = ? ORDER BY at DESC, id DESC LIMIT ?;
-
--- name: OldVerdict :one
-SELECT at FROM verdicts WHERE roll = sqlc.arg(roll) ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?;
-
--- name: DeleteVerdicts :exec
-DELETE FROM verdicts WHERE roll = ? AND at <= sqlc.arg(oldest);

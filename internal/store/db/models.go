@@ -84,6 +84,16 @@ type SiteLock struct {
 	HeldUntil int64
 }
 
+type TestVerdict struct {
+	ID          int64
+	Coach       string
+	Environment string
+	Actor       string
+	Pass        bool
+	Reason      string
+	At          int64
+}
+
 type Token struct {
 	Hash    string
 	Person  string

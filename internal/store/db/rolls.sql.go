@@ -94,20 +94,6 @@ func (q *Queries) DeleteTargets(ctx context.Context, arg DeleteTargetsParams) er
 	return err
 }
 
-const deleteVerdicts = `-- name: DeleteVerdicts :exec
-DELETE FROM verdicts WHERE roll = ? AND at <= ?
-`
-
-type DeleteVerdictsParams struct {
-	Roll   string
-	Oldest int64
-}
-
-func (q *Queries) DeleteVerdicts(ctx context.Context, arg DeleteVerdictsParams) error {
-	_, err := q.db.ExecContext(ctx, deleteVerdicts, arg.Roll, arg.Oldest)
-	return err
-}
-
 const handleRollCommands = `-- name: HandleRollCommands :exec
 UPDATE roll_commands SET handled = TRUE WHERE roll = ? AND id IN (/*SLICE:ids*/?)
 `
@@ -191,47 +177,6 @@ func (q *Queries) InsertRollCommand(ctx context.Context, arg InsertRollCommandPa
 		return 0, err
 	}
 	return result.LastInsertId()
-}
-
-const insertVerdict = `-- name: InsertVerdict :exec
-INSERT INTO verdicts (roll, stage, batch, at, outcome, body) VALUES (?, ?, ?, ?, ?, ?)
-`
-
-type InsertVerdictParams struct {
-	Roll    string
-	Stage   string
-	Batch   int64
-	At      int64
-	Outcome string
-	Body    string
-}
-
-func (q *Queries) InsertVerdict(ctx context.Context, arg InsertVerdictParams) error {
-	_, err := q.db.ExecContext(ctx, insertVerdict,
-		arg.Roll,
-		arg.Stage,
-		arg.Batch,
-		arg.At,
-		arg.Outcome,
-		arg.Body,
-	)
-	return err
-}
-
-const oldVerdict = `-- name: OldVerdict :one
-SELECT at FROM verdicts WHERE roll = ? ORDER BY at DESC, id DESC LIMIT 1 OFFSET ?
-`
-
-type OldVerdictParams struct {
-	Roll   string
-	Offset int32
-}
-
-func (q *Queries) OldVerdict(ctx context.Context, arg OldVerdictParams) (int64, error) {
-	row := q.db.QueryRowContext(ctx, oldVerdict, arg.Roll, arg.Offset)
-	var at int64
-	err := row.Scan(&at)
-	return at, err
 }
 
 const pendingRollCommands = `-- name: PendingRollCommands :many
@@ -473,36 +418,4 @@ func (q *Queries) UpdateTarget(ctx context.Context, arg UpdateTargetParams) (int
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-const verdictBodies = `-- name: VerdictBodies :many
-SELECT body FROM verdicts WHERE roll = ? ORDER BY at DESC, id DESC LIMIT ?
-`
-
-type VerdictBodiesParams struct {
-	Roll  string
-	Limit int32
-}
-
-func (q *Queries) VerdictBodies(ctx context.Context, arg VerdictBodiesParams) ([]string, error) {
-	rows, err := q.db.QueryContext(ctx, verdictBodies, arg.Roll, arg.Limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var body string
-		if err := rows.Scan(&body); err != nil {
-			return nil, err
-		}
-		items = append(items, body)
-	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
