@@ -40,6 +40,7 @@ var ErrRefused = errors.New("refused")
 // while this replica holds its lease.
 type Worker struct {
 	Store    Store
+	Trains   TrainStore // nil = there are no Trains
 	Jenkins  Jenkins
 	Statuses Statuses // nil = no commit is marked
 	Topology func() *fleet.Topology
@@ -50,9 +51,11 @@ type Worker struct {
 	Rescan   time.Duration    // how often followed repositories are looked at for pushes nobody told of; default 5m
 	Now      func() time.Time // default time.Now
 
-	mu      sync.Mutex
-	coaches map[string]*drive
-	poller  *poller
+	mu       sync.Mutex
+	coaches  map[string]*drive
+	trains   map[string]*trainDrive
+	poller   *poller
+	pictures *pictures
 }
 
 // Run works until ctx ends, then gives its leases up. News wakes it: something was stored that may matter.
@@ -70,6 +73,7 @@ func (w *Worker) Run(ctx context.Context, news <-chan struct{}) error {
 		defer tick.Stop()
 		for {
 			w.claim(ctx, &wg)
+			w.claimTrains(ctx, &wg)
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -102,7 +106,11 @@ func (w *Worker) defaults() {
 	if w.Now == nil {
 		w.Now = time.Now
 	}
-	w.coaches = map[string]*drive{}
+	w.coaches, w.trains = map[string]*drive{}, map[string]*trainDrive{}
+	w.pictures = &pictures{now: w.now}
+	if w.Trains != nil {
+		w.pictures.read = w.Trains.Picture
+	}
 	w.poller = &poller{jenkins: w.Jenkins, log: w.Log, follows: map[string]follow{}, facts: map[string]BuildFact{}, busy: map[string]bool{}, kick: w.Kick}
 }
 
@@ -137,11 +145,14 @@ func (w *Worker) start(ctx context.Context, wg *sync.WaitGroup, c Claim) {
 	})
 }
 
-// Kick makes a Coach look at its facts now, when this replica has it.
-func (w *Worker) Kick(coach string) {
+// Kick makes a Coach or a Train look at its facts now, when this replica has it.
+func (w *Worker) Kick(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if d := w.coaches[coach]; d != nil {
+	if d := w.coaches[id]; d != nil {
+		nudge(d.kicked)
+	}
+	if d := w.trains[id]; d != nil {
 		nudge(d.kicked)
 	}
 }

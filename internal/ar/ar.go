@@ -26,6 +26,8 @@ type Input struct {
 	Topology *fleet.Topology
 	Coaches  []Coach
 	Running  Running
+	// Environments to plan for; none = all behind the first, which is each project's own.
+	Environments []string
 }
 
 // Running is what runs: the revision that completed last on each site. Sites on which nothing was released are absent.
@@ -192,12 +194,14 @@ func (r Refusals) Error() string {
 // Plan makes the Itinerary of Coaches that travel together, or of one. The error is a Refusals.
 func Plan(in Input) (Itinerary, error) {
 	p := newPlanner(in.Topology)
+	p.only = in.Environments
 	return p.plan(in)
 }
 
 // planner remembers what follows from the topology alone.
 type planner struct {
 	t     *fleet.Topology
+	only  []string                   // see Input.Environments
 	reach map[string]map[string]bool // pool → the pools it is `after`, over any number of others
 }
 

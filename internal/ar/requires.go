@@ -21,12 +21,18 @@ import (
 //   - Something that runs does not accept what is brought: it must be replaced first, by somebody aboard.
 //   - Otherwise the Coaches cannot travel so.
 
-// environments are those that a plan is checked for: all that come after the first, which is each project's own.
-func (p *planner) environments() []fleet.Environment {
-	if len(p.t.Environments) < 2 {
-		return p.t.Environments
+// environments are those that are planned for.
+func (p *planner) environments() (planned []fleet.Environment) {
+	all := p.t.Environments
+	if len(p.only) == 0 && len(all) > 1 {
+		return all[1:]
 	}
-	return p.t.Environments[1:]
+	for _, e := range all {
+		if len(p.only) == 0 || slices.Contains(p.only, e.Name) {
+			planned = append(planned, e)
+		}
+	}
+	return planned
 }
 
 // supply is what satisfies a requirement, or does not: somebody aboard, or what runs.

@@ -22,6 +22,7 @@ type Topology struct {
 	Pools        []Pool           `yaml:"pools"`
 	Apps         []App            `yaml:"apps"`
 	Approvals    []ApprovalPolicy `yaml:"approvals,omitempty"`
+	Calendar     Calendar         `yaml:"calendar,omitempty"` // when production may be changed
 	Indicators   []Indicator      `yaml:"indicators,omitempty"`
 	Capacities   []Capacity       `yaml:"capacities,omitempty"` // standard servers that plans may book
 

@@ -37,6 +37,7 @@ func validate(t *Topology, doc *yamlfile.Document) error {
 	c.checkOrder()
 	c.checkApps()
 	c.checkApprovals()
+	c.checkCalendar()
 	c.checkIndicators()
 	c.checkCapacities()
 	return c.found.Err()

@@ -17,6 +17,7 @@ const (
 	Building         State = "building"          // its apps are being built and published
 	Delivering       State = "delivering"        // rolling in Environment, wave by wave
 	AwaitingApproval State = "awaiting_approval" // the first environment is passed; the plan is not
+	Aboard           State = "aboard"            // travels in Train: waits for its departure, or is carried by it
 	Returning        State = "returning"         // a production site was rolled back: the waves before it follow
 	Released         State = "released"          // terminal: all environments run it
 	RolledBack       State = "rolled_back"       // terminal: production runs what it ran before
@@ -66,6 +67,9 @@ type Coach struct {
 	Verdict     string      // the production verdict in words; "" until there is one
 	RevokedBy   string      // who withdrew it, while its rolls are still being taken back; "" = nobody
 	Marked      string      // what the code host was last told to show beside the commit; "" = nothing
+	Train       string      // the Train it is aboard, or was: "hotel-line-3"; "" = it travels alone
+	Left        string      // the Train it left before departure, which it does not board again by itself
+	Alone       bool        // a person let it go on without a Train
 	Closed      bool        // terminal, and everybody who follows it was told: no replica works on it any more
 }
 

@@ -115,16 +115,9 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 		if err := buildFacts(ctx, q, c, facts); err != nil {
 			return err
 		}
-		heads, err := q.RollHeadersOfCoach(ctx, c.ID)
-		if err != nil {
+		var err error
+		if facts.Rolls, err = rollFacts(ctx, q, c.ID); err != nil {
 			return err
-		}
-		rolls, err := decodeAll[roller.Roll](heads)
-		if err != nil {
-			return err
-		}
-		for _, r := range rolls {
-			facts.Rolls[r.ID] = rollFact(r)
 		}
 		newest, err := q.NewestCandidate(ctx, db.NewestCandidateParams{Project: c.Project, Series: int64(c.Series)})
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -123,6 +123,9 @@ func (s *Store) releaseAll(ctx context.Context) error {
 		if _, err := t.ReleaseAllCoaches(ctx); err != nil {
 			return err
 		}
+		if _, err := t.ReleaseAllTrains(ctx); err != nil {
+			return err
+		}
 		_, err := t.ReleaseAllRolls(ctx)
 		return err
 	})

@@ -51,12 +51,26 @@ type Delivery struct {
 	Done        bool
 }
 
+type FreezeOverride struct {
+	Object string
+	Freeze string
+	Actor  string
+	Reason string
+	At     int64
+}
+
 type Package struct {
 	Deployment string
 	App        string
 	Digest     string
 	Size       int64
 	At         int64
+}
+
+type QuotaUse struct {
+	Quota      string
+	WindowFrom int64
+	Used       int64
 }
 
 type RollCommand struct {
@@ -110,4 +124,31 @@ type Topology struct {
 	Body      string
 	AppliedBy string
 	AppliedAt int64
+}
+
+type TrainCommand struct {
+	ID      int64
+	Train   string
+	Kind    string
+	Plan    string
+	Actor   string
+	Reason  string
+	At      int64
+	Handled bool
+}
+
+type TrainSeat struct {
+	Coach       string
+	Train       string
+	Departed    bool
+	State       string
+	Environment string
+	Reason      string
+	Actor       string
+	At          int64
+}
+
+type TrainSite struct {
+	Site  string
+	Train string
 }

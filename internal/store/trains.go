@@ -1,0 +1,396 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"railyard/internal/ar"
+	"railyard/internal/event"
+	"railyard/internal/fleet"
+	"railyard/internal/roller"
+	"railyard/internal/rop"
+	"railyard/internal/store/db"
+	"railyard/pipeline"
+)
+
+// CreateTrain keeps a new Train as the next of its line and returns it with its number and id. told makes the event that tells
+// of it. errors.Is: pipeline.ErrConflict when another one was created at the same moment.
+func (s *Store) CreateTrain(ctx context.Context, train pipeline.Train, told func(pipeline.Train) event.Event) (pipeline.Train, error) {
+	err := s.write(ctx, fact, "create a Train of line "+train.Line, func(t *tx) error {
+		last, err := t.LastTrain(ctx, train.Line)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		train.Number = int(last) + 1
+		train.ID = pipeline.TrainID(train.Line, train.Number)
+		body, err := encode(train)
+		if err != nil {
+			return err
+		}
+		t.events = append(t.events, told(train))
+		err = t.InsertTrain(ctx, db.InsertTrainParams{ID: train.ID, Line: train.Line, Number: int64(train.Number), Sbu: train.SBU,
+			State: string(train.State), Created: micros(train.Created), Body: body})
+		return t.taken(err, "Train "+train.ID+" exists")
+	})
+	return train, err
+}
+
+// taken turns a broken unique key into ErrConflict.
+func (t *tx) taken(err error, what string) error {
+	if err != nil && t.engine.unique(err) {
+		return fmt.Errorf("%s: %w", what, pipeline.ErrConflict)
+	}
+	return err
+}
+
+// Train returns a Train by its id. errors.Is: pipeline.ErrNotFound.
+func (s *Store) Train(ctx context.Context, id string) (pipeline.Train, error) {
+	body, err := s.read().TrainBody(ctx, id)
+	if err != nil {
+		return pipeline.Train{}, fmt.Errorf("read Train %s: %w", id, found(err))
+	}
+	return decode[pipeline.Train](body)
+}
+
+// TrainFilter chooses Trains. Empty fields choose all.
+type TrainFilter struct {
+	Line   string
+	SBU    string
+	Active bool // only those that have not ended
+}
+
+// Trains returns at most limit (0 = 100) of the chosen Trains, newest first.
+func (s *Store) Trains(ctx context.Context, f TrainFilter, most int) ([]pipeline.Train, error) {
+	var w where
+	w.eq("line", f.Line)
+	w.eq("sbu", f.SBU)
+	if f.Active {
+		w.add("terminal = FALSE")
+	}
+	trains, err := list[pipeline.Train](ctx, s.counted(s.engine.reader(), progress), "SELECT body FROM trains"+w.String()+
+		" ORDER BY created DESC, id DESC LIMIT ?", append(w.args, limit(most))...)
+	if err != nil {
+		return nil, fmt.Errorf("list Trains: %w", err)
+	}
+	return trains, nil
+}
+
+// Couple gives a Coach a seat. errors.Is: pipeline.ErrNotFound, ErrFinished when the Coach has ended, pipeline.ErrConflict when the
+// Coach has a seat already or the Train has departed.
+func (s *Store) Couple(ctx context.Context, seat pipeline.Seat, events ...event.Event) error {
+	return s.write(ctx, fact, fmt.Sprintf("couple coach %s into Train %s", seat.Coach, seat.Train), func(t *tx) error {
+		if err := listening(t.CoachTerminal(ctx, seat.Coach)); err != nil {
+			return err
+		}
+		t.events = append(t.events, events...)
+		return t.seat(ctx, seat)
+	})
+}
+
+func (t *tx) seat(ctx context.Context, seat pipeline.Seat) error {
+	state, err := t.TrainState(ctx, seat.Train)
+	if err != nil {
+		return found(err)
+	}
+	if state != string(pipeline.TrainOpen) {
+		return fmt.Errorf("Train %s is %s, and Coaches are coupled until departure: %w", seat.Train, state, pipeline.ErrConflict)
+	}
+	if other, err := t.SeatOf(ctx, seat.Coach); err == nil {
+		return fmt.Errorf("coach %s is in Train %s already: %w", seat.Coach, other.Train, pipeline.ErrConflict)
+	}
+	err = t.InsertSeat(ctx, db.InsertSeatParams{Coach: seat.Coach, Train: seat.Train, State: string(pipeline.RiderCoupled), Actor: clean(seat.By), At: micros(seat.At)})
+	return t.taken(err, "coach "+seat.Coach+" is in a Train already")
+}
+
+// Uncouple gives a Coach's seat up. errors.Is: pipeline.ErrNotFound when it has none in the Train, pipeline.ErrConflict when
+// the Train has departed.
+func (s *Store) Uncouple(ctx context.Context, coach, train string, events ...event.Event) error {
+	return s.write(ctx, fact, fmt.Sprintf("uncouple coach %s from Train %s", coach, train), func(t *tx) error {
+		seat, err := t.SeatOf(ctx, coach)
+		if err != nil || seat.Train != train {
+			return fmt.Errorf("it has no seat there: %w", pipeline.ErrNotFound)
+		}
+		t.events = append(t.events, events...)
+		return t.vacate(ctx, coach, train)
+	})
+}
+
+func (t *tx) vacate(ctx context.Context, coach, train string) error {
+	n, err := t.LeaveSeat(ctx, db.LeaveSeatParams{Coach: coach, Train: train})
+	if err == nil && n == 0 {
+		return fmt.Errorf("Train %s has departed with %s: %w", train, coach, pipeline.ErrConflict)
+	}
+	return err
+}
+
+// AddTrainCommand keeps a person's order to a Train until its owner reads it. errors.Is: pipeline.ErrNotFound, ErrFinished.
+func (s *Store) AddTrainCommand(ctx context.Context, c pipeline.TrainCommand, events ...event.Event) (id int64, err error) {
+	err = s.write(ctx, fact, fmt.Sprintf("keep the command to %s Train %s", c.Kind, c.Train), func(t *tx) error {
+		state, err := t.TrainState(ctx, c.Train)
+		if err := listening(pipeline.TrainState(state).Terminal(), err); err != nil {
+			return err
+		}
+		t.events = append(t.events, events...)
+		id, err = t.InsertTrainCommand(ctx, db.InsertTrainCommandParams{Train: c.Train, Kind: string(c.Kind), Plan: c.Plan, Actor: clean(c.Actor),
+			Reason: clean(c.Reason), At: micros(c.At)})
+		return err
+	})
+	return id, err
+}
+
+// ClaimTrains implements pipeline.TrainStore, as ClaimCoaches does.
+func (s *Store) ClaimTrains(ctx context.Context, owner string, now time.Time, ttl time.Duration) ([]pipeline.TrainClaim, error) {
+	rows, err := db.New(s.counted(s.engine.reader(), lease)).ClaimableTrains(ctx, micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("look for Trains to claim: %w", err)
+	}
+	var claims []pipeline.TrainClaim
+	for _, r := range rows {
+		claim := pipeline.TrainClaim{Owner: owner, Fence: r.Fence + 1}
+		err := s.try(ctx, lease, func(t *tx) error {
+			n, err := t.ClaimTrain(ctx, db.ClaimTrainParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: r.ID, Fence: r.Fence, Now: micros(now)})
+			if err := fenced(n, err, pipeline.ErrFenced); err != nil {
+				return err
+			}
+			body, err := t.TrainBody(ctx, r.ID)
+			if err == nil {
+				claim.Train, err = decode[pipeline.Train](body)
+			}
+			return err
+		})
+		switch {
+		case err == nil:
+			claims = append(claims, claim)
+		case ctx.Err() != nil:
+			return claims, fmt.Errorf("claim Train %s: %w", r.ID, context.Cause(ctx))
+		case errors.Is(err, pipeline.ErrFenced) || s.engine.again(err):
+			// Another replica was faster, or holds the row: the next round will see.
+		default:
+			s.log.WithError(err).WithField("train", r.ID).Error("claim Train")
+		}
+	}
+	return claims, nil
+}
+
+// RenewTrain implements pipeline.TrainStore.
+func (s *Store) RenewTrain(ctx context.Context, c pipeline.TrainClaim, now time.Time, ttl time.Duration) error {
+	return s.write(ctx, lease, "renew Train "+c.Train.ID, func(t *tx) error {
+		n, err := t.RenewTrain(ctx, db.RenewTrainParams{LeaseUntil: micros(now.Add(ttl)), ID: c.Train.ID, Fence: c.Fence})
+		return fenced(n, err, pipeline.ErrFenced)
+	})
+}
+
+// ReleaseTrain implements pipeline.TrainStore. It raises the fence, so that nothing can be saved under the claim afterwards.
+func (s *Store) ReleaseTrain(ctx context.Context, c pipeline.TrainClaim) error {
+	return s.write(ctx, lease, "release Train "+c.Train.ID, func(t *tx) error {
+		n, err := t.ReleaseTrain(ctx, db.ReleaseTrainParams{ID: c.Train.ID, Fence: c.Fence})
+		return fenced(n, err, pipeline.ErrFenced)
+	})
+}
+
+// SaveTrain implements pipeline.TrainStore. When the connection broke during COMMIT the error is ErrFenced and
+// ErrUnknownOutcome, as that of SaveCoach.
+func (s *Store) SaveTrain(ctx context.Context, c pipeline.TrainClaim, save pipeline.TrainSave) error {
+	id := c.Train.ID
+	body, err := encode(save.Train)
+	if err != nil {
+		return fmt.Errorf("save Train %s: %w", id, err)
+	}
+	err = s.write(ctx, fact, "save Train "+id, func(t *tx) error {
+		n, err := t.UpdateTrain(ctx, db.UpdateTrainParams{State: string(save.Train.State), Terminal: save.Train.State.Terminal(),
+			Closed: save.Train.Closed, Body: body, ID: id, Fence: c.Fence})
+		if err := fenced(n, err, pipeline.ErrFenced); err != nil {
+			return err
+		}
+		if err := t.seats(ctx, id, save); err != nil {
+			return err
+		}
+		if err := t.holdSites(ctx, id, save); err != nil {
+			return err
+		}
+		if err := t.useQuotas(ctx, save.Use); err != nil {
+			return err
+		}
+		for _, r := range save.NewRolls {
+			if err := t.insertRoll(ctx, r); err != nil {
+				return err
+			}
+		}
+		for _, command := range save.RollCommands {
+			if _, err := t.insertRollCommand(ctx, command); err != nil {
+				return err
+			}
+		}
+		t.events = append(t.events, save.Events...)
+		if len(save.Handled) == 0 {
+			return nil
+		}
+		return t.HandleTrainCommands(ctx, db.HandleTrainCommandsParams{Train: id, Ids: save.Handled})
+	})
+	return unsure(err, pipeline.ErrFenced)
+}
+
+// seats closes, gives up and changes seats.
+func (t *tx) seats(ctx context.Context, train string, save pipeline.TrainSave) error {
+	for _, coach := range save.Depart {
+		n, err := t.CloseSeat(ctx, db.CloseSeatParams{Coach: coach, Train: train})
+		if err := fenced(n, err, pipeline.ErrConflict); err != nil {
+			return fmt.Errorf("close the seat of %s: %w", coach, err)
+		}
+	}
+	for _, coach := range save.Leave {
+		if _, err := t.LeaveSeat(ctx, db.LeaveSeatParams{Coach: coach, Train: train}); err != nil {
+			return err
+		}
+	}
+	for _, r := range save.Seats {
+		_, err := t.UpdateSeat(ctx, db.UpdateSeatParams{State: string(r.State), Environment: r.Environment, Reason: clean(r.Reason), Coach: r.Coach, Train: train})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) holdSites(ctx context.Context, train string, save pipeline.TrainSave) error {
+	if save.Free {
+		return t.FreeTrainSites(ctx, train)
+	}
+	for _, site := range save.Hold {
+		err := t.InsertTrainSite(ctx, db.InsertTrainSiteParams{Site: site.String(), Train: train})
+		if err := t.taken(err, "site "+site.String()+" is another Train's"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// useQuotas counts changes that enter. errors.Is: pipeline.ErrConflict when a quota is used up meanwhile.
+func (t *tx) useQuotas(ctx context.Context, takes []ar.QuotaTake) error {
+	for _, q := range takes {
+		n, err := t.UseQuota(ctx, db.UseQuotaParams{Changes: int64(q.Changes), Quota: q.Quota, WindowFrom: micros(q.From), Most: int64(q.Most)})
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			continue
+		}
+		err = t.InsertQuotaUse(ctx, db.InsertQuotaUseParams{Quota: q.Quota, WindowFrom: micros(q.From), Used: int64(q.Changes)})
+		if err := t.taken(err, "quota "+q.Quota+" was used up meanwhile"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TrainFacts implements pipeline.TrainStore. All of it is of one moment.
+func (s *Store) TrainFacts(ctx context.Context, train pipeline.Train) (pipeline.TrainFacts, error) {
+	var facts pipeline.TrainFacts
+	err := s.snapshot(ctx, "read the facts about Train "+train.ID, func(q *db.Queries) error {
+		facts = pipeline.TrainFacts{Coaches: map[string]rop.Coach{}}
+		rows, err := q.SeatsOf(ctx, train.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			facts.Seats = append(facts.Seats, seatOf(r))
+		}
+		bodies, err := q.SeatedCoaches(ctx, train.ID)
+		if err != nil {
+			return err
+		}
+		coaches, err := decodeAll[rop.Coach](bodies)
+		if err != nil {
+			return err
+		}
+		for _, c := range coaches {
+			facts.Coaches[c.ID] = c
+		}
+		if facts.Rolls, err = rollFacts(ctx, q, train.ID); err != nil {
+			return err
+		}
+		if facts.Overrides, err = overridesOf(ctx, q, "train/"+train.ID); err != nil {
+			return err
+		}
+		commands, err := q.PendingTrainCommands(ctx, train.ID)
+		for _, r := range commands {
+			facts.Commands = append(facts.Commands, pipeline.TrainCommand{ID: r.ID, Train: r.Train, Kind: pipeline.TrainCommandKind(r.Kind), Plan: r.Plan,
+				Actor: r.Actor, Reason: r.Reason, At: moment(r.At)})
+		}
+		return err
+	})
+	return facts, err
+}
+
+func seatOf(r db.TrainSeat) pipeline.Seat {
+	return pipeline.Seat{Coach: r.Coach, Train: r.Train, Departed: r.Departed, State: pipeline.RiderState(r.State), Environment: r.Environment,
+		Reason: r.Reason, By: r.Actor, At: moment(r.At)}
+}
+
+// rollFacts are how the rolls of a Coach or a Train stand.
+func rollFacts(ctx context.Context, q *db.Queries, carrier string) (map[string]pipeline.RollFact, error) {
+	heads, err := q.RollHeadersOfCoach(ctx, carrier)
+	if err != nil {
+		return nil, err
+	}
+	rolls, err := decodeAll[roller.Roll](heads)
+	if err != nil {
+		return nil, err
+	}
+	facts := make(map[string]pipeline.RollFact, len(rolls))
+	for _, r := range rolls {
+		facts[r.ID] = rollFact(r)
+	}
+	return facts, nil
+}
+
+// quotaMemory is how long ago a quota's window may have begun to be looked at.
+const quotaMemory = 90 * 24 * time.Hour
+
+// Picture implements pipeline.TrainStore. All of it is of one moment.
+func (s *Store) Picture(ctx context.Context, now time.Time) (pipeline.Picture, error) {
+	var p pipeline.Picture
+	err := s.snapshot(ctx, "read what runs and which Trains there are", func(q *db.Queries) error {
+		p = pipeline.Picture{Running: ar.Running{}, Holders: map[fleet.SiteRef]string{}, Used: map[ar.QuotaUse]int{}}
+		sites, err := q.SiteRevisions(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range sites {
+			site, err := fleet.ParseSiteRef(r.Site)
+			if err != nil {
+				return err
+			}
+			if p.Running[site], err = decode[roller.Revision](r.Revision); err != nil {
+				return err
+			}
+		}
+		bodies, err := q.TrainBodies(ctx)
+		if err != nil {
+			return err
+		}
+		if p.Trains, err = decodeAll[pipeline.Train](bodies); err != nil {
+			return err
+		}
+		held, err := q.TrainSites(ctx)
+		if err != nil {
+			return err
+		}
+		for _, r := range held {
+			site, err := fleet.ParseSiteRef(r.Site)
+			if err != nil {
+				return err
+			}
+			p.Holders[site] = r.Train
+		}
+		uses, err := q.QuotaUses(ctx, micros(now.Add(-quotaMemory)))
+		for _, r := range uses {
+			p.Used[ar.QuotaUse{Quota: r.Quota, From: moment(r.WindowFrom)}] = int(r.Used)
+		}
+		return err
+	})
+	return p, err
+}
