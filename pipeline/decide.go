@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"railyard/internal/ar"
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
@@ -63,6 +64,8 @@ type decider struct {
 	newRolls []roller.Roll
 	orders   []roller.Command
 	handled  []int64
+	seat     *SeatChange
+	use      []ar.QuotaTake
 	events   []event.Event
 	wake     time.Duration
 }
@@ -74,9 +77,9 @@ func clone(c rop.Coach) rop.Coach {
 
 func (d *decider) decision(before rop.Coach) Decision {
 	out := Decision{Coach: d.Coach, Actions: d.actions, Wake: d.wake}
-	out.Changed = len(d.events)+len(d.handled)+len(d.newRolls)+len(d.orders) > 0 || !reflect.DeepEqual(d.Coach, before)
+	out.Changed = len(d.events)+len(d.handled)+len(d.newRolls)+len(d.orders) > 0 || d.seat != nil || !reflect.DeepEqual(d.Coach, before)
 	if out.Changed {
-		out.Save = Save{Coach: d.Coach, NewRolls: d.newRolls, RollCommands: d.orders, Handled: d.handled, Events: d.events}
+		out.Save = Save{Coach: d.Coach, NewRolls: d.newRolls, RollCommands: d.orders, Handled: d.handled, Seat: d.seat, Use: d.use, Events: d.events}
 	}
 	return out
 }
@@ -135,6 +138,8 @@ func stageName(state rop.State, environment string) string {
 		return environment
 	case rop.AwaitingApproval:
 		return "approval"
+	case rop.Aboard:
+		return "train"
 	case rop.Returning:
 		return "return"
 	}
@@ -144,7 +149,7 @@ func stageName(state rop.State, environment string) string {
 // superseded ends a candidate that a newer one has replaced, unless it has reached production: there it is finished first,
 // and the newer one waits at the pool's lock.
 func (d *decider) superseded() {
-	if d.obs.Newer == "" || d.State == rop.Returning || (d.State == rop.Delivering && d.production()) {
+	if d.obs.Newer == "" || d.carried() || d.State == rop.Returning || (d.State == rop.Delivering && d.production()) {
 		return
 	}
 	d.end(rop.Superseded, "superseded by "+d.obs.Newer+": its packages are never promoted")
@@ -163,6 +168,10 @@ func (d *decider) obey() {
 		switch {
 		case d.State.Terminal():
 			answer += " (refused: the coach has ended, " + string(d.State) + ")"
+		case d.carried():
+			answer += fmt.Sprintf(" (refused: it travels in Train %s; take that back: railyard train cancel %s)", d.Train, d.Train)
+		case c.Kind == CmdAlone:
+			d.Alone = true
 		case c.Kind == CmdRevoke:
 			d.revoke(c)
 		default:
@@ -206,6 +215,8 @@ func (d *decider) advance() bool {
 		return d.delivered()
 	case rop.AwaitingApproval:
 		return d.approved()
+	case rop.Aboard:
+		return d.ride()
 	case rop.Returning:
 		return d.returned()
 	}
@@ -234,7 +245,7 @@ func (d *decider) passed() bool {
 		d.enter(rop.AwaitingApproval, d.Environment, d.Environment+" passed")
 		return true
 	}
-	return d.deliverTo(i+1, d.Environment+" passed")
+	return d.enterNext(i+1, d.Environment+" passed")
 }
 
 // approved opens the second environment to a plan that passed: by a person who is not its author, or by the topology's
@@ -261,7 +272,7 @@ func (d *decider) approved() bool {
 	d.actor = approval.Actor
 	d.tell("plan_passed", "", "", approval.Reason)
 	d.actor = ""
-	return d.deliverTo(min(1, len(d.environments())-1), "plan passed by "+approval.Actor)
+	return d.goOn("plan passed by " + approval.Actor)
 }
 
 const waitsForApproval = "waits for the plan's approval by somebody who is not its author"

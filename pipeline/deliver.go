@@ -113,7 +113,7 @@ func (d *decider) addRoll(roll roller.Roll, back bool) {
 }
 
 func (d *decider) release(app string) roller.AppRelease {
-	r := roller.AppRelease{App: app, Version: d.Plan.Version, Commit: d.Commit}
+	r := roller.AppRelease{App: app, Version: d.Plan.Version, Commit: d.Commit, Coach: d.ID, Requires: d.Plan.Requires}
 	for _, b := range d.Builds {
 		if b.App == app {
 			r.Package = b.Package

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"time"
 
+	"railyard/internal/ar"
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
@@ -21,6 +22,7 @@ import (
 // Observation is everything Decide may look at besides the Coach itself.
 type Observation struct {
 	Facts
+	Picture
 	Topology  *fleet.Topology
 	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked yet
 	Triggered map[string]Triggered // deployment id → how the last trigger of this process ended
@@ -83,6 +85,7 @@ type CommandKind string
 // The commands.
 const (
 	CmdRevoke CommandKind = "revoke" // withdraw the Coach
+	CmdAlone  CommandKind = "alone"  // go on without a Train
 )
 
 // Command is a person's order to a Coach, stored before it is obeyed.
@@ -151,6 +154,9 @@ type Facts struct {
 	Newer     string              // the newest candidate's id when it is not this one
 	Approvals []rop.Approval      // given by people
 	Commands  []Command           // pending, oldest first
+	Seat      *Seat               // in a Train; nil = none
+	Ahead     string              // an older candidate of the project that a Train which has departed carries, and that Train; "" = none
+	Overrides []ar.Override       // of freezes, for this Coach
 }
 
 // Begun is a Jenkins build that said it does a deployment ("railyard begin").
@@ -182,6 +188,8 @@ type Save struct {
 	NewRolls     []roller.Roll
 	RollCommands []roller.Command
 	Handled      []int64
+	Seat         *SeatChange    // ErrConflict when its Train has departed meanwhile
+	Use          []ar.QuotaTake // quotas it enters production by; ErrConflict when one is used up meanwhile
 	Events       []event.Event
 }
 

@@ -160,7 +160,7 @@ type TrainFacts struct {
 type Picture struct {
 	Running ar.Running
 	Trains  []Train                  // those that have not ended, oldest first
-	Holders map[fleet.SiteRef]string // site → the Train whose it is until it has gone
+	Held    map[fleet.SiteRef]string // site → the Train whose it is until it has gone
 	Used    map[ar.QuotaUse]int      // quota and window → changes that have entered
 }
 

@@ -218,7 +218,7 @@ func (o TrainObservation) environmentsBehind() (names []string) {
 // heldBy finds a site of the plan that is another Train's.
 func (d *trainDecider) heldBy(environment string) (fleet.SiteRef, string) {
 	for _, site := range d.sitesIn(environment) {
-		if train := d.obs.Holders[site]; train != "" && train != d.ID {
+		if train := d.obs.Held[site]; train != "" && train != d.ID {
 			return site, train
 		}
 	}

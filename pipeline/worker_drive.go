@@ -78,9 +78,13 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return d.waitForStore(ctx, "read facts", err)
 	}
+	picture, err := d.pictures.get(ctx)
+	if err != nil {
+		return d.waitForStore(ctx, "read what runs", err)
+	}
 	d.poller.follow(d.coach)
 	obs := Observation{
-		Facts: facts, Topology: d.Topology(), Builds: d.poller.known(d.coach),
+		Facts: facts, Picture: picture, Topology: d.Topology(), Builds: d.poller.known(d.coach),
 		Triggered: maps.Clone(d.hands.triggered), Told: maps.Clone(d.hands.told), Marked: d.hands.marked,
 	}
 	if repo, ok := obs.Topology.Repository(d.coach.Repository); ok && d.Statuses != nil {
@@ -107,6 +111,11 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 func (d *drive) waitForStore(ctx context.Context, what string, err error) (time.Duration, error) {
 	if errors.Is(err, ErrFenced) || ctx.Err() != nil {
 		return 0, err
+	}
+	if errors.Is(err, ErrConflict) { // a Train departed, or somebody else took what this one wanted: decide again on what is true now
+		d.log.WithError(err).Info(what)
+		d.pictures.forget()
+		return 50 * time.Millisecond, nil
 	}
 	d.log.WithError(err).Warnf("%s: nothing is done until the database answers", what)
 	return time.Second, nil

@@ -58,8 +58,8 @@ type AppRelease struct {
 	Version string `json:"version"` // "1.4.2", for people
 	Commit  string `json:"commit"`  // the built commit, for people
 
-	Coach    string            `json:"coach,omitempty"`    // who brought it: "hotel-api-7.2"
-	Requires []rop.Requirement `json:"requires,omitempty"` // what its plan requires, for as long as it runs
+	Coach    string            `json:"coach"`    // who brought it: "hotel-api-7.2"
+	Requires []rop.Requirement `json:"requires"` // what its plan requires, for as long as it runs
 }
 
 // Revision is what a server runs: package digest and config digest of every app of the pool.

@@ -144,7 +144,7 @@ func (s *Service) makeWorkers() error {
 		return err
 	}
 	s.worker = &pipeline.Worker{
-		Store: s.store, Jenkins: jenkins, Statuses: statuses, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
+		Store: s.store, Trains: s.store, Jenkins: jenkins, Statuses: statuses, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
 		Rescan: s.config.Rescan,
 	}
 	s.runner = &roller.Runner{

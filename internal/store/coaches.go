@@ -231,6 +231,14 @@ func (s *Store) SaveCoach(ctx context.Context, c pipeline.Claim, save pipeline.S
 				return err
 			}
 		}
+		if err := t.useQuotas(ctx, save.Use); err != nil {
+			return err
+		}
+		if save.Seat != nil {
+			if err := t.changeSeat(ctx, save.Coach.ID, *save.Seat, savedCoachAt(save)); err != nil {
+				return err
+			}
+		}
 		t.events = append(t.events, save.Events...)
 		return nil
 	})

@@ -129,6 +129,9 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 		if facts.Approvals, err = approvalFacts(ctx, q, c.ID); err != nil {
 			return err
 		}
+		if err := seatFacts(ctx, q, c, &facts); err != nil {
+			return err
+		}
 		commands, err := q.PendingCoachCommands(ctx, c.ID)
 		for _, r := range commands {
 			facts.Commands = append(facts.Commands, pipeline.Command{ID: r.ID, Coach: r.Coach, Kind: pipeline.CommandKind(r.Kind),

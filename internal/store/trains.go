@@ -255,6 +255,50 @@ func (t *tx) seats(ctx context.Context, train string, save pipeline.TrainSave) e
 	return nil
 }
 
+// changeSeat does what a Coach's decision means for its seat. errors.Is: pipeline.ErrConflict when the Train has departed.
+func (t *tx) changeSeat(ctx context.Context, coach string, c pipeline.SeatChange, at time.Time) error {
+	switch {
+	case c.Take:
+		return t.seat(ctx, pipeline.Seat{Coach: coach, Train: c.Train, By: event.Railyard, At: at})
+	case c.Heir == "":
+		return t.vacate(ctx, coach, c.Train)
+	}
+	if _, err := t.SeatOf(ctx, c.Heir); err == nil {
+		return t.vacate(ctx, coach, c.Train) // it was coupled already
+	}
+	n, err := t.PassSeat(ctx, db.PassSeatParams{Heir: c.Heir, Coach: coach, Train: c.Train})
+	return fenced(n, err, pipeline.ErrConflict)
+}
+
+// savedCoachAt is when the decision was made, as its last event says.
+func savedCoachAt(save pipeline.Save) time.Time {
+	if n := len(save.Events); n > 0 {
+		return save.Events[n-1].At
+	}
+	return save.Coach.Created
+}
+
+// seatFacts reads a Coach's seat, and who of its project is ahead of it in a Train.
+func seatFacts(ctx context.Context, q *db.Queries, c rop.Coach, into *pipeline.Facts) error {
+	row, err := q.SeatOf(ctx, c.ID)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err == nil {
+		seat := seatOf(row)
+		into.Seat = &seat
+	}
+	ahead, err := q.AheadInTrain(ctx, db.AheadInTrainParams{Project: c.Project, Coach: c.ID})
+	for _, a := range ahead {
+		into.Ahead = a.Coach + " in Train " + a.Train
+	}
+	if err != nil {
+		return err
+	}
+	into.Overrides, err = overridesOf(ctx, q, "coach/"+c.ID)
+	return err
+}
+
 func (t *tx) holdSites(ctx context.Context, train string, save pipeline.TrainSave) error {
 	if save.Free {
 		return t.FreeTrainSites(ctx, train)
@@ -354,7 +398,7 @@ const quotaMemory = 90 * 24 * time.Hour
 func (s *Store) Picture(ctx context.Context, now time.Time) (pipeline.Picture, error) {
 	var p pipeline.Picture
 	err := s.snapshot(ctx, "read what runs and which Trains there are", func(q *db.Queries) error {
-		p = pipeline.Picture{Running: ar.Running{}, Holders: map[fleet.SiteRef]string{}, Used: map[ar.QuotaUse]int{}}
+		p = pipeline.Picture{Running: ar.Running{}, Held: map[fleet.SiteRef]string{}, Used: map[ar.QuotaUse]int{}}
 		sites, err := q.SiteRevisions(ctx)
 		if err != nil {
 			return err
@@ -384,7 +428,7 @@ func (s *Store) Picture(ctx context.Context, now time.Time) (pipeline.Picture, e
 			if err != nil {
 				return err
 			}
-			p.Holders[site] = r.Train
+			p.Held[site] = r.Train
 		}
 		uses, err := q.QuotaUses(ctx, micros(now.Add(-quotaMemory)))
 		for _, r := range uses {
