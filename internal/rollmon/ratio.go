@@ -16,7 +16,7 @@ const defaultMinAttempts = 20
 // The sum decides about the version. Each server by itself has less traffic; once the sum has ruled out a rate well over
 // the limit, a server passes when its own few failures are nothing unusual, instead of having to rule it out alone.
 func (l look) judgeRatio(i fleet.Indicator, r Reading) []verdict.Finding {
-	j := ratioJudge{look: l, indicator: i, limit: i.Ratio.Limit / 100, least: int64(i.Ratio.MinAttempts)}
+	j := ratioJudge{look: l, indicator: i, limit: i.Ratio.Limit / 100, least: int64(i.Ratio.MinAttempts), allowed: map[float64]allowance{}}
 	if j.least <= 0 {
 		j.least = defaultMinAttempts
 	}
@@ -46,6 +46,7 @@ type ratioJudge struct {
 	limit     float64 // a fraction: 0.01
 	least     int64
 	refs      ratioReferences
+	allowed   map[float64]allowance // by level
 }
 
 // group judges the sum of all exposed servers whose numbers can be used.

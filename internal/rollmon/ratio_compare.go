@@ -117,30 +117,47 @@ func whole(s *Sample) (t tally, usable int) {
 
 // compared holds a tally that keeps its limit against the baselines: it must be worse than each to be a breach.
 func (j ratioJudge) compared(f verdict.Finding, where string, t tally, alpha float64) verdict.Finding {
-	c := j.indicator.Ratio.Compare
-	var lenient ratioReference
-	allowed, compared := 0.0, false
-	for _, ref := range j.refs.found {
-		if limit := c.Limit(100*atMost(ref.tally, alpha/2), fleet.WorseHigher); c.With(ref.name) && limit >= allowed {
-			lenient, allowed, compared = ref, limit, true
-		}
-	}
+	lenient, ok := j.allowance(alpha)
 	switch {
-	case !compared:
+	case !ok:
 		f.Outcome = verdict.Worse(f.Outcome, uncompared(references{missing: j.refs.missing}, true))
 		if len(j.refs.found) > 0 {
 			f.Reason += "; not compared: " + strings.Join(append(j.refs.gone, j.refs.missing...), "; ")
 		}
 		return f
-	case !breaches(t.failures, t.attempts, allowed/100, alpha/2):
+	case !breaches(t.failures, t.attempts, lenient.percent/100, alpha/2):
 		return f
 	}
-	p := fisher(t, lenient.tally)
+	p := fisher(t, lenient.baseline)
 	f = breached(j.indicator, f)
-	f.Test, f.P, f.Level, f.Limit = "fisher", &p, new(alpha), allowed
+	f.Test, f.P, f.Level, f.Limit = "fisher", &p, &alpha, lenient.percent
 	f.Reason = fmt.Sprintf("%s; %s comparison allows %s %%, counting what chance may add to the baseline; p %s by Fisher's exact test", j.words(where, t),
-		kindWord(j.indicator), number(allowed), relation(p))
+		kindWord(j.indicator), number(lenient.percent), relation(p))
 	return f
+}
+
+// allowance is what a comparison allows: that of its most lenient baseline.
+type allowance struct {
+	baseline tally
+	percent  float64
+}
+
+// allowance finds it, at half of a level; ok is false where nothing can be compared. It is the same for all servers of a look, and
+// found once.
+func (j ratioJudge) allowance(alpha float64) (a allowance, ok bool) {
+	if a, ok := j.allowed[alpha]; ok {
+		return a, true
+	}
+	c := j.indicator.Ratio.Compare
+	for _, ref := range j.refs.found {
+		if percent := c.Limit(100*atMost(ref.tally, alpha/2), fleet.WorseHigher); c.With(ref.name) && percent >= a.percent {
+			a, ok = allowance{ref.tally, percent}, true
+		}
+	}
+	if ok {
+		j.allowed[alpha] = a
+	}
+	return a, ok
 }
 
 // atMost is the largest rate that a tally does not rule out at any look, with a probability to be wrong of at most alpha.
