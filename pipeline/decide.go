@@ -166,6 +166,10 @@ func (d *decider) obey() {
 		d.actor = c.Actor
 		answer := c.Reason
 		switch {
+		case c.Kind == CmdRollback, c.Kind == CmdEmergency:
+			if said := d.goBack(c); said != "" {
+				answer += " (" + said + ")"
+			}
 		case d.State.Terminal():
 			answer += " (refused: the coach has ended, " + string(d.State) + ")"
 		case d.carried():
@@ -191,9 +195,7 @@ func (d *decider) revoke(c Command) {
 		return
 	}
 	d.RevokedBy = c.Actor
-	for _, ref := range running {
-		d.orders = append(d.orders, roller.Command{Roll: ref.ID, Kind: roller.CmdRevoke, Actor: c.Actor, Reason: c.Reason, At: d.now})
-	}
+	d.order(running, rollCommand(c))
 }
 
 // running are the rolls of this Coach that have not ended.

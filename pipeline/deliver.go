@@ -2,11 +2,8 @@ package pipeline
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"railyard/internal/event"
-	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 )
@@ -44,6 +41,8 @@ func (d *decider) delivered() bool {
 		return false
 	case failed != nil:
 		return d.failedIn(*failed)
+	case done == len(refs) && (d.BackBy != "" || d.RevokedBy != ""):
+		return d.tooLate()
 	case done == len(refs):
 		d.Wave++
 		return true
@@ -88,7 +87,7 @@ func (d *decider) openWave() bool {
 		if !ok {
 			continue
 		}
-		roll := d.newRoll(site, roller.Release, fmt.Sprintf("%s-%s-%s", d.ID, d.Environment, p.Pool))
+		roll := roller.NewRoll(site, roller.Release, fmt.Sprintf("%s-%s-%s", d.ID, d.Environment, p.Pool), d.now)
 		for _, app := range p.Apps {
 			roll.Changes = append(roll.Changes, d.release(app))
 		}
@@ -98,15 +97,8 @@ func (d *decider) openWave() bool {
 	return opened
 }
 
-func (d *decider) newRoll(site fleet.SiteInfo, kind roller.Kind, id string) roller.Roll {
-	return roller.Roll{
-		ID: id, Kind: kind, Coach: d.ID, Site: site.Ref, Created: d.now, Author: event.Railyard,
-		Strategy: site.Strategy, AllowDowntime: site.Site.AllowDowntime, Balanced: site.Site.Balancer.Driver != fleet.BalancerNone,
-		Traffic: site.Pool.Traffic, Stage: roller.Queued, StageSince: d.now, ProgressAt: d.now,
-	}
-}
-
 func (d *decider) addRoll(roll roller.Roll, back bool) {
+	roll.Coach = d.ID
 	d.newRolls = append(d.newRolls, roll)
 	d.Rolls = append(d.Rolls, rop.RollRef{ID: roll.ID, Environment: roll.Site.Environment, Wave: d.Wave, Pool: roll.Site.Pool, Return: back})
 	d.tell("roll_created", "", roll.ID, fmt.Sprintf("%s of %s", roll.Kind, roll.Site))
@@ -149,62 +141,8 @@ func (d *decider) failedIn(failed RollFact) bool {
 		return true
 	case d.RevokedBy != "":
 		return d.end(rop.Revoked, "revoked by "+d.RevokedBy+": "+why)
-	case d.production() && failed.Stage == roller.RolledBack:
+	case d.production() && (failed.Stage == roller.RolledBack || d.BackBy != ""):
 		return d.end(rop.RolledBack, why)
 	}
 	return d.end(rop.Stopped, why)
-}
-
-// finished are the production rolls that completed with this Coach, in reverse order of their waves.
-func (d *decider) finished() (refs []rop.RollRef) {
-	for _, ref := range d.Rolls {
-		if f := d.obs.Rolls[ref.ID]; !ref.Return && ref.Environment == d.Environment && f.Stage == roller.Done {
-			refs = append(refs, ref)
-		}
-	}
-	slices.SortStableFunc(refs, func(a, b rop.RollRef) int { return b.Wave - a.Wave })
-	return refs
-}
-
-// returned takes finished sites back to what they ran before, in the reverse of the release order, one wave at a time.
-func (d *decider) returned() bool {
-	var notes []string
-	for _, ref := range d.finished() {
-		forward := d.obs.Rolls[ref.ID]
-		if forward.From.ID == "" {
-			notes = append(notes, ref.Pool+" keeps it: it was its first release")
-			continue
-		}
-		id := ref.ID + "-back"
-		i := slices.IndexFunc(d.Rolls, func(r rop.RollRef) bool { return r.ID == id })
-		if i < 0 {
-			site, ok := d.obs.Topology.Site(fleet.SiteRef{Environment: ref.Environment, Pool: ref.Pool})
-			if !ok {
-				notes = append(notes, ref.Pool+" is no longer in the topology")
-				continue
-			}
-			roll := d.newRoll(site, roller.Rollback, id)
-			roll.To = forward.From
-			d.Wave = ref.Wave
-			d.addRoll(roll, true)
-			return false
-		}
-		back := d.obs.Rolls[id]
-		if !back.Stage.Terminal() {
-			d.Reason = fmt.Sprintf("returning %s/%s: %s", ref.Environment, ref.Pool, back.Stage)
-			return false
-		}
-		if back.Stage != roller.Done {
-			notes = append(notes, fmt.Sprintf("%s could not be returned: %s", ref.Pool, back.Reason))
-		}
-	}
-	why := "production runs what it ran before"
-	if len(notes) > 0 {
-		why += ", but " + strings.Join(notes, "; ")
-	}
-	state := rop.RolledBack
-	if d.RevokedBy != "" {
-		state = rop.Revoked
-	}
-	return d.end(state, why)
 }

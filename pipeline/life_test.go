@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
@@ -22,6 +23,8 @@ type yard struct {
 	order []roller.Command
 	acts  []Action
 	saves int
+
+	events []event.Event
 }
 
 func topology() *fleet.Topology {
@@ -82,6 +85,7 @@ func (y *yard) step() Decision {
 	d := Decide(y.coach, y.obs, y.now)
 	if d.Changed {
 		y.saves++
+		y.events = append(y.events, d.Save.Events...)
 		y.coach = d.Coach
 		y.rolls = append(y.rolls, d.Save.NewRolls...)
 		y.order = append(y.order, d.Save.RollCommands...)
@@ -133,6 +137,7 @@ func (y *yard) end(stage roller.Stage) *yard {
 	for id, f := range y.obs.Rolls {
 		if !f.Stage.Terminal() {
 			f.Stage, f.Reason = stage, "so it ended"
+			f.To = roller.Revision{ID: "new"}
 			f.From = roller.NewRevision(roller.AppRelease{App: "x", Package: "sha256:old"})
 			y.obs.Rolls[id] = f
 		}
@@ -159,6 +164,34 @@ func (y *yard) rollIDs() (ids []string) {
 	}
 	return ids
 }
+
+// releasedEverywhere lets the Coach be released.
+func (y *yard) releasedEverywhere() *yard {
+	y.publish()
+	for range 6 {
+		y.end(roller.Done)
+	}
+	return y.is(rop.Released, "PROD")
+}
+
+// ask gives the Coach one order of a person, and lets it decide.
+func (y *yard) ask(kind CommandKind) {
+	y.obs.Commands = []Command{{ID: 1, Kind: kind, Actor: "person:eng", Reason: "wrong prices"}}
+	y.step()
+}
+
+// backRolls are the rolls that take completed ones back, in the order in which they were made.
+func (y *yard) backRolls() (ids []string) {
+	for _, r := range y.rolls {
+		if r.Kind == roller.Rollback {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// told is why the last event happened.
+func (y *yard) told() string { return y.events[len(y.events)-1].Why }
 
 func TestLifeOfACoach(t *testing.T) {
 	rules := []struct {
@@ -292,6 +325,72 @@ func TestLifeOfACoach(t *testing.T) {
 			y.step()
 			want(y.t, y.order[0].Kind, roller.CmdRevoke)
 			y.is(rop.Delivering, "FAT").end(roller.RolledBack).is(rop.Revoked, "FAT")
+		}},
+		{"a person takes a released Coach back, dependents first, and what it brought is barred", func(y *yard) {
+			y.releasedEverywhere().jenkins().steps(2)
+			want(y.t, y.coach.Closed, true)
+			y.ask(CmdRollback)
+			y.is(rop.Returning, "PROD")
+			want(y.t, y.coach.Closed, false)
+			y.step()
+			want(y.t, y.backRolls(), []string{"hotel-1.1-PROD-hotel-app-back"})
+			y.end(roller.Done)
+			want(y.t, y.backRolls(), []string{"hotel-1.1-PROD-hotel-app-back", "hotel-1.1-PROD-hotel-api-back"})
+			for _, r := range y.rolls[len(y.rolls)-2:] {
+				want(y.t, r.Bars && !r.Emergency && r.Undoes+"-back" == r.ID && r.From.ID == "new" && r.To.Apps[0].Package == "sha256:old", true)
+			}
+			y.end(roller.Done).is(rop.RolledBack, "PROD")
+			y.jenkins().steps(2)
+			want(y.t, y.coach.Closed, true)
+			want(y.t, strings.Contains(y.coach.Builds[0].Told, "rolled_back"), true)
+		}},
+		{"asking again changes nothing, and an emergency hastens a return that is under way", func(y *yard) {
+			y.releasedEverywhere()
+			y.ask(CmdRollback)
+			y.step()
+			y.ask(CmdRollback)
+			want(y.t, len(y.order), 0)
+			y.ask(CmdEmergency)
+			y.ask(CmdEmergency)
+			want(y.t, len(y.order), 1)
+			want(y.t, y.order[0].Roll+" "+string(y.order[0].Kind)+" "+y.order[0].Actor, "hotel-1.1-PROD-hotel-app-back emergency person:eng")
+			y.end(roller.Done)
+			want(y.t, y.rolls[len(y.rolls)-1].Emergency, true)
+			y.end(roller.Done).is(rop.RolledBack, "PROD")
+			y.ask(CmdRollback)
+			y.is(rop.RolledBack, "PROD")
+		}},
+		{"a person takes a Coach back that is in production: its running rolls turn around, then the waves before follow", func(y *yard) {
+			y.publish().end(roller.Done).end(roller.Done).end(roller.Done).end(roller.Done).end(roller.Done).is(rop.Delivering, "PROD")
+			y.ask(CmdEmergency)
+			want(y.t, y.order[0].Roll+" "+string(y.order[0].Kind), "hotel-1.1-PROD-hotel-app emergency")
+			y.end(roller.RolledBack).is(rop.Returning, "PROD")
+			want(y.t, y.rolls[len(y.rolls)-1].Emergency, true)
+			y.end(roller.Done).is(rop.RolledBack, "PROD")
+		}},
+		{"rolls that completed before they heard of it are taken back all the same", func(y *yard) {
+			y.publish().end(roller.Done).end(roller.Done).end(roller.Done).end(roller.Done).end(roller.Done)
+			y.ask(CmdRollback)
+			y.end(roller.Done).is(rop.Returning, "PROD")
+			want(y.t, y.backRolls(), []string{"hotel-1.1-PROD-hotel-app-back"})
+		}},
+		{"what has not reached production cannot be taken out of it", func(y *yard) {
+			y.publish()
+			y.ask(CmdRollback)
+			y.is(rop.Delivering, "FAT")
+			want(y.t, strings.Contains(y.told(), "refused: nothing of it is in production, it is delivering FAT"), true)
+		}},
+		{"a site that a person took back alone is not taken back twice", func(y *yard) {
+			y.releasedEverywhere()
+			y.obs.Rolls["hotel-1.1-PROD-hotel-app-back"] = RollFact{ID: "hotel-1.1-PROD-hotel-app-back", Stage: roller.Done}
+			y.ask(CmdRollback)
+			y.steps(2)
+			want(y.t, y.backRolls(), []string{"hotel-1.1-PROD-hotel-api-back"})
+		}},
+		{"a revoked Coach whose roll had completed already goes no further", func(y *yard) {
+			y.publish()
+			y.ask(CmdRevoke)
+			y.end(roller.Done).is(rop.Revoked, "FAT")
 		}},
 		{"a Jenkins that is away is told later how it ended", func(y *yard) {
 			y.publish().jenkins().end(roller.RolledBack)

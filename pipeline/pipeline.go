@@ -77,6 +77,7 @@ type RollFact struct {
 	Paused bool
 	Reason string
 	From   roller.Revision // what the site ran before; zero on a first release
+	To     roller.Revision // what it brings
 }
 
 // CommandKind is what a person may ask of a Coach.
@@ -84,8 +85,10 @@ type CommandKind string
 
 // The commands.
 const (
-	CmdRevoke CommandKind = "revoke" // withdraw the Coach
-	CmdAlone  CommandKind = "alone"  // go on without a Train
+	CmdRevoke    CommandKind = "revoke"    // withdraw the Coach
+	CmdAlone     CommandKind = "alone"     // go on without a Train
+	CmdRollback  CommandKind = "rollback"  // take it out of production again, batched and judged; also when it was released
+	CmdEmergency CommandKind = "emergency" // the same, without judgement and as parallel as the floor allows
 )
 
 // Command is a person's order to a Coach, stored before it is obeyed.

@@ -29,7 +29,7 @@ func newDrive(w *Worker, c Claim) *drive {
 	}
 }
 
-// run is the loop of one Coach: observe → Decide → save → act. It returns nil when the Coach is closed. What Jenkins is asked
+// run is the loop of one Coach: observe → Decide → save → act. It returns nil when the Coach is closed and given up. What Jenkins is asked
 // runs beside it, so that a Jenkins that hangs keeps the Coach neither from its lease nor from people's commands.
 func (d *drive) run(ctx context.Context) error {
 	d.hands = newHands(ctx, d.Worker, d.log)
@@ -41,8 +41,10 @@ func (d *drive) run(ctx context.Context) error {
 	for {
 		next, err := d.step(ctx)
 		switch {
-		case errors.Is(err, ErrFenced), err == nil && d.coach.Closed:
+		case errors.Is(err, ErrFenced):
 			return err
+		case err == nil && d.coach.Closed:
+			return d.release(ctx) // so that an order to go back need not wait for the lease
 		case ctx.Err() != nil:
 			return d.stop(ctx)
 		case err != nil:
@@ -67,9 +69,13 @@ func (d *drive) run(ctx context.Context) error {
 // stop ends what is under way and gives the lease up, so that the next replica (or start) goes on at once.
 func (d *drive) stop(ctx context.Context) error {
 	d.hands.end()
-	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	return errors.Join(ctx.Err(), d.release(ctx))
+}
+
+func (d *drive) release(ctx context.Context) error {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	return errors.Join(ctx.Err(), d.Store.ReleaseCoach(release, d.claim))
+	return d.Store.ReleaseCoach(call, d.claim)
 }
 
 // step makes one decision, saves it, and does what it asks.

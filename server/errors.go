@@ -50,6 +50,8 @@ var kinds = []known{
 	{store.ErrDuplicate, http.StatusConflict, api.Conflict},
 	{store.ErrFinished, http.StatusConflict, api.Conflict},
 	{roller.ErrNothingToCatchUp, http.StatusConflict, api.Conflict},
+	{roller.ErrNewer, http.StatusConflict, api.Conflict},
+	{roller.ErrNothingToGoBackTo, http.StatusConflict, api.Conflict},
 	{packages.ErrTooLarge, http.StatusRequestEntityTooLarge, api.TooLarge},
 	{scm.ErrTooLarge, http.StatusRequestEntityTooLarge, api.TooLarge},
 	{errUnavailable, http.StatusServiceUnavailable, api.Unavailable},

@@ -89,13 +89,20 @@ func (s *Server) CommandRoll(ctx context.Context, r api.CommandRollRequestObject
 	if server := value(r.Body.Server); (kind == roller.CmdSkip) != (server != "") {
 		return nil, fmt.Errorf("%w: body.server: skip names the server to leave out, other commands name none", errInvalid)
 	}
-	object, coach, err := s.rollObject(ctx, r.Roll, kind)
+	object, roll, err := s.rollObject(ctx, r.Roll, kind)
 	if err != nil {
 		return nil, err
 	}
 	actor, err := s.authorize(ctx, action, object)
 	if err != nil {
 		return nil, err
+	}
+	if goesBack(kind) && roll.Stage == roller.Done {
+		id, err := s.goBackRoll(ctx, roll, kind, actor, r.Body.Reason)
+		if err != nil {
+			return nil, fmt.Errorf("roll back %s: %w", r.Roll, err)
+		}
+		return api.CommandRoll202JSONResponse{Roll: id}, nil
 	}
 	if kind == roller.CmdBrake {
 		s.Kick.Brake(r.Roll)
@@ -104,7 +111,7 @@ func (s *Server) CommandRoll(ctx context.Context, r api.CommandRollRequestObject
 	keep, cancel := context.WithTimeout(ctx, s.bounds.keep)
 	defer cancel()
 	_, err = s.Store.AddRollCommand(keep, command, event.Event{
-		At: command.At, Actor: command.Actor, Object: object.Name, Coach: coach, Server: command.Server, What: string(kind) + "_asked", Why: command.Reason,
+		At: command.At, Actor: command.Actor, Object: object.Name, Coach: roll.Coach, Server: command.Server, What: string(kind) + "_asked", Why: command.Reason,
 	})
 	if err = database(err); err != nil && kind == roller.CmdBrake {
 		return nil, s.brakedOnly(r.Roll, err)
@@ -113,7 +120,7 @@ func (s *Server) CommandRoll(ctx context.Context, r api.CommandRollRequestObject
 		return nil, err
 	}
 	s.Kick.Roll(r.Roll)
-	return api.CommandRoll202Response{}, nil
+	return api.CommandRoll202JSONResponse{Roll: r.Roll}, nil
 }
 
 // brakedOnly words a brake that took effect but could not be stored: it does not outlive this process, and other replicas do not know.
@@ -128,17 +135,17 @@ func (s *Server) brakedOnly(roll string, err error) error {
 
 // rollObject finds whose roll it is: of the SBU whose Coach it carries, or else of its pool's. A brake may not wait for the database, so
 // for a brake alone what was seen lately will do.
-func (s *Server) rollObject(ctx context.Context, id string, kind roller.CommandKind) (object access.Object, coach string, err error) {
+func (s *Server) rollObject(ctx context.Context, id string, kind roller.CommandKind) (object access.Object, roll roller.Roll, err error) {
 	read, cancel := context.WithTimeout(ctx, s.bounds.look)
 	defer cancel()
-	roll, err := s.Store.Roll(read, id)
+	roll, err = s.Store.Roll(read, id)
 	if err == nil {
 		object, err = s.ownerOf(read, roll)
 	}
 	if err = database(err); errors.Is(err, errDatabase) && kind == roller.CmdBrake {
-		return s.objects.get(id), "", nil
+		return s.objects.get(id), roller.Roll{}, nil
 	}
-	return object, roll.Coach, err
+	return object, roll, err
 }
 
 func (s *Server) ownerOf(ctx context.Context, roll roller.Roll) (access.Object, error) {

@@ -38,8 +38,8 @@ type orders interface {
 	AddApproval(ctx context.Context, coach string, a rop.Approval, events ...event.Event) error
 	AddCoachCommand(ctx context.Context, c pipeline.Command, events ...event.Event) (id int64, err error)
 	AddRollCommand(ctx context.Context, c roller.Command, events ...event.Event) (id int64, err error)
-	// AddCatchUp keeps a roll and takes its site's lock for it, so that nothing comes between its plan and its start.
-	AddCatchUp(ctx context.Context, r roller.Roll, ttl time.Duration, events ...event.Event) error
+	// AddHeldRoll keeps a roll and takes its site's lock for it, so that nothing comes between its plan and its start.
+	AddHeldRoll(ctx context.Context, r roller.Roll, ttl time.Duration, events ...event.Event) error
 	ClearBar(ctx context.Context, site fleet.SiteRef, revision, actor, why string, at time.Time, events ...event.Event) error
 }
 

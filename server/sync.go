@@ -11,9 +11,9 @@ import (
 	"railyard/server/api"
 )
 
-// syncLock is how long a catch-up roll holds its site before a worker has claimed it. A roll that has not ended keeps its lock
-// beyond that.
-const syncLock = 30 * time.Second
+// heldBeforeClaimed is how long a roll that was added with its site's lock holds it before a worker has claimed it. A roll that
+// has not ended keeps its lock beyond that.
+const heldBeforeClaimed = 30 * time.Second
 
 // SyncSite implements the contract.
 func (s *Server) SyncSite(ctx context.Context, r api.SyncSiteRequestObject) (api.SyncSiteResponseObject, error) {
@@ -63,7 +63,7 @@ func (s *Server) catchUp(ctx context.Context, site fleet.SiteInfo, actor access.
 	if err != nil {
 		return roll, err
 	}
-	if err := s.Store.AddCatchUp(ctx, roll, syncLock, events...); err != nil {
+	if err := s.Store.AddHeldRoll(ctx, roll, heldBeforeClaimed, events...); err != nil {
 		return roll, database(err)
 	}
 	s.Kick.Roll(roll.ID)

@@ -12,7 +12,7 @@ import (
 
 func newCoach() *cobra.Command {
 	var service link
-	cmd := group("coach", "Show, approve or withdraw Coaches", "")
+	cmd := group("coach", "Show, approve, withdraw or roll back Coaches", "")
 	service.bind(cmd)
 	cmd.AddCommand(newCoachList(&service), newCoachShow(&service),
 		newCoachOrder(&service, "approve", "Pass the plan of a Coach",
@@ -25,7 +25,21 @@ author of the commit cannot give it.`,
 			`Withdraws a Coach. Its running rolls are taken back server by server; it ends when they have.`,
 			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
 				return done(c.RevokeCoachWithResponse(cmd.Context(), id, api.RevokeCoachJSONRequestBody{Reason: reason}))
-			}, "is being withdrawn"))
+			}, "is being withdrawn"), newCoachRollback(&service))
+	return cmd
+}
+
+func newCoachRollback(service *link) *cobra.Command {
+	emergency := false
+	cmd := newCoachOrder(service, "rollback", "Take a Coach out of production again, also after it was released",
+		`Takes a Coach out of production again. Its running rolls are turned around; what had completed goes back to what ran before, in the
+reverse of the release order, dependents first, each pool batched and judged. What the Coach brought is barred. Refused when a pool
+runs something newer by now, and when there is nothing to go back to. Asking again changes nothing.`,
+		func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
+			body := api.GoBackCoachJSONRequestBody{Reason: reason, Emergency: &emergency}
+			return done(c.GoBackCoachWithResponse(cmd.Context(), id, body))
+		}, "is being taken out of production")
+	cmd.Flags().BoolVar(&emergency, "emergency", false, "without smoke stage, baking and judgement, as parallel as the floor allows; also hastens a rollback")
 	return cmd
 }
 

@@ -26,9 +26,12 @@ var rollOrders = []struct {
 	{api.Revoke, "Withdraw a roll",
 		"Withdraws a roll. Servers that it has touched are taken back; untouched ones never change."},
 	{api.Rollback, "Roll back, in batches and judged",
-		"Rolls back regularly: in batches, each judged, never below the pool's floor."},
+		`Rolls back regularly: in batches, each judged, never below the pool's floor. A roll that has completed is taken back by a roll of
+its own, to what ran before it, and what it brought is barred; where it is all that its Coach has in production, the Coach goes back.
+Refused when the site runs something newer by now, and when there is nothing to go back to.`},
 	{api.Emergency, "Roll back as fast as the floor allows",
-		"Rolls back in an emergency: without smoke tests and baking, as many servers at once as the pool's floor allows."},
+		`Rolls back in an emergency: without smoke stage, baking and judgement, as many servers at once as the pool's floor allows. A roll
+that has completed is taken back as with rollback; a way back that is under way is hastened.`},
 }
 
 func newRoll() *cobra.Command {
@@ -88,10 +91,15 @@ func newRollOrder(service *link, order api.CommandRollJSONBodyCommand, short, lo
 			if servers > 0 {
 				body.Server = &args[1]
 			}
-			if err := done(client.CommandRollWithResponse(cmd.Context(), r.Id, body)); err != nil {
+			answer, err := client.CommandRollWithResponse(cmd.Context(), r.Id, body)
+			if err := done(answer, err); err != nil {
 				return about("roll", r.Id, err)
 			}
-			cmd.Printf("roll %s: %s is ordered; follow it with railyard events --follow --object roll/%s\n", r.Id, order, r.Id)
+			obeys := r.Id
+			if answer.JSON202 != nil {
+				obeys = answer.JSON202.Roll
+			}
+			cmd.Printf("roll %s: %s is ordered; follow it with railyard events --follow --object roll/%s\n", r.Id, order, obeys)
 			return nil
 		},
 	}
@@ -129,7 +137,8 @@ func findRoll(ctx context.Context, client *api.ClientWithResponses, id string) (
 	case len(running) > 1:
 		return r, fmt.Errorf("Coach %s has %d running rolls; name one of %s", id, len(running), strings.Join(running, ", "))
 	case len(ids) > 0:
-		return r, fmt.Errorf("Coach %s has no running roll; it had %s", id, strings.Join(ids, ", "))
+		return r, fmt.Errorf("Coach %s has no running roll; it had %s. To take it out of production: railyard coach rollback %s", id,
+			strings.Join(ids, ", "), id)
 	}
 	return r, fmt.Errorf("Coach %s has no roll yet: it is %s", id, place(c))
 }

@@ -255,7 +255,10 @@ func (s *standIn) getRoll(r *http.Request) (any, error) {
 
 // order keeps what a person ordered, as "roll/ID brake: reason".
 func (s *standIn) order(r *http.Request) (any, error) {
-	var body struct{ Command, Server, Reason string }
+	var body struct {
+		Command, Server, Reason string
+		Emergency               bool
+	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Reason == "" {
 		return nil, refusal{400, api.Invalid, "reason is missing"}
 	}
@@ -265,6 +268,9 @@ func (s *standIn) order(r *http.Request) (any, error) {
 	}
 	if body.Server != "" {
 		verb += " " + body.Server
+	}
+	if body.Emergency {
+		verb += " emergency"
 	}
 	s.change(func() { s.orders = append(s.orders, fmt.Sprintf("%s %s: %s", object, verb, body.Reason)) })
 	return nil, nil

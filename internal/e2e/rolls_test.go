@@ -94,6 +94,28 @@ func brakeAndEmergency(t *testing.T, y *town) {
 	y.noVisitorFailed(t, from)
 }
 
+func releasedAndTakenBack(t *testing.T, y *town) {
+	from := time.Now()
+	c := y.ends(t, y.deliver(t, pool, change{}).Id, "released")
+	y.runsEverywhere(t)
+	y.orders(t, "coach", "rollback", c.Id, "--reason", "prices are wrong")
+	y.untilRoll(t, c.Id, "the way back", func(r api.Roll) bool { return r.Kind == "rollback" && r.Stage == "baking" })
+	y.orders(t, "coach", "rollback", c.Id, "--emergency", "--reason", "the phones ring")
+	c = y.ends(t, c.Id, "rolled_back")
+	y.runsEverywhere(t, y.version(1))
+	y.noVisitorFailed(t, from)
+	y.orders(t, "coach", "rollback", c.Id, "--reason", "asked again")
+	y.ends(t, c.Id, "rolled_back")
+	y.runsEverywhere(t, y.version(1))
+
+	back := c.Rolls[len(c.Rolls)-1]
+	bars, err := y.API.ListBarsWithResponse(t.Context())
+	must(t, err)
+	if bars.JSON200 == nil || !slices.ContainsFunc(*bars.JSON200, func(b api.Bar) bool { return b.Roll == back.Id && b.Revision == deref(back.From) }) {
+		t.Errorf("%s is not barred: %s", deref(back.From), bars.Body)
+	}
+}
+
 // quietBetween checks that nothing was done to the roll between two of its events.
 func (y *town) quietBetween(t *testing.T, roll, first, last string) {
 	t.Helper()

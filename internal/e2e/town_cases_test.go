@@ -46,6 +46,7 @@ func TestInOneYard(t *testing.T) {
 		{"a plan is passed by a person who is not its author", approval},
 		{"no verdict without its source: the roll pauses, and a server in maintenance is owed", prometheusAway},
 		{"a brake holds until it is resumed, and an emergency takes production back", brakeAndEmergency},
+		{"a released Coach is taken back, back to what ran before it, and what it brought is barred", releasedAndTakenBack},
 		{"a server whose machine does not answer is left out and named, a crashed one comes back", brokenServers},
 		{"a service that has released a lot and is idle is small", memory},
 		{"SIGTERM in the middle of a roll gives it up at once and the next start goes on", serviceRestarted},

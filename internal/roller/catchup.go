@@ -92,12 +92,9 @@ func arrange(r *Roll, servers map[string]ServerState) {
 }
 
 func newCatchUp(o CatchUpOrder, now time.Time) Roll {
-	r := Roll{
-		ID: fmt.Sprintf("sync-%s-%s-%s", o.Site.Ref.Environment, o.Site.Ref.Pool, now.UTC().Format("20060102-150405.000")), Kind: CatchUp,
-		Site: o.Site.Ref, Created: now, Author: o.Actor, To: o.Believed, From: o.Believed, Strategy: o.Site.Strategy,
-		Size: len(o.Servers), AllowDowntime: o.Site.Site.AllowDowntime, Balanced: o.Site.Site.Balancer.Driver != fleet.BalancerNone,
-		Traffic: o.Site.Pool.Traffic, Stage: Rolling, StageSince: now, Batch: 1, ProgressAt: now,
-	}
+	id := fmt.Sprintf("sync-%s-%s-%s", o.Site.Ref.Environment, o.Site.Ref.Pool, now.UTC().Format("20060102-150405.000"))
+	r := NewRoll(o.Site, CatchUp, id, now)
+	r.Author, r.To, r.From, r.Size, r.Stage, r.Batch = o.Actor, o.Believed, o.Believed, len(o.Servers), Rolling, 1
 	// Visitors are on the revision already, and there is no way back from it: it is not tried out first, nor watched afterwards.
 	r.Strategy.Smoke, r.Strategy.BakingWeight, r.Strategy.BakingTime, r.Strategy.Watch = false, 0, 0, 0
 	r.MinUp = r.Strategy.Floor(r.Size)

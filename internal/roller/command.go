@@ -118,9 +118,14 @@ func (d *decider) skip(c Command) string {
 	return "done"
 }
 
-// turnBack starts the way back: regular, emergency, or as a withdrawal.
+// turnBack starts the way back: regular, emergency, or as a withdrawal. A roll that is the way back already goes on, faster
+// when it is an emergency.
 func (d *decider) turnBack(c Command) string {
-	if d.Stage == Queued {
+	if d.Kind == Rollback && c.Kind == CmdEmergency {
+		d.hasten(fmt.Sprintf("%s by %s: %s", c.Kind, c.Actor, c.Reason))
+		return "done"
+	}
+	if d.Stage == Queued && (d.Kind != Rollback || c.Kind == CmdRevoke) {
 		d.unpause()
 		d.enter(Revoked, 0, orDefault(c.Reason, "revoked")+": no server was touched")
 		return "done"

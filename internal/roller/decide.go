@@ -96,6 +96,9 @@ func (d *decider) finish(s *Save) {
 	case Done:
 		to := d.To
 		s.Complete = &to
+		if d.Bars {
+			s.Bar = d.From.ID
+		}
 	case RolledBack:
 		if d.Kind == Release && d.inBatch(-1, func(t Target) bool { return t.Touched }) > 0 {
 			s.Bar = d.To.ID
@@ -201,7 +204,7 @@ func (d *decider) asks() bool {
 // batch is in work the servers of the batches before it are watched; once it is settled it is judged itself. On a regular
 // way back it is about the servers that returned.
 func (r Roll) Question(obs Observation) (q verdict.Question, ok bool) {
-	if r.Stage.Terminal() || r.Stage == Queued || (r.Stage == RollingBack && !r.Regular) {
+	if r.Stage.Terminal() || r.Stage == Queued || r.Emergency || (r.Stage == RollingBack && !r.Regular) {
 		return verdict.Question{}, false
 	}
 	q = verdict.Question{Site: r.Site, Roll: r.ID, Stage: r.judgedAs(), Batch: r.Batch, Since: r.judgedSince(), Began: r.Began}

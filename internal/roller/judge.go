@@ -12,7 +12,7 @@ import (
 // is in work; only a brake is stronger.
 func (d *decider) listen() {
 	v := d.obs.Verdict
-	if v == nil || v.Stage != d.judgedAs() || v.Batch != d.Batch || v.At.Before(d.StageSince) {
+	if v == nil || d.Emergency || v.Stage != d.judgedAs() || v.Batch != d.Batch || v.At.Before(d.StageSince) {
 		d.obs.Verdict = nil
 		return
 	}

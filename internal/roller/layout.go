@@ -1,6 +1,7 @@
 package roller
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -127,10 +128,7 @@ func interleave(live, out []string) []string {
 
 func sortTargets(targets []Target) {
 	slices.SortFunc(targets, func(a, b Target) int {
-		if a.Batch != b.Batch {
-			return a.Batch - b.Batch
-		}
-		return strings.Compare(a.Server, b.Server)
+		return cmp.Or(a.Batch-b.Batch, strings.Compare(a.Server, b.Server))
 	})
 }
 

@@ -3,6 +3,7 @@ package roller
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -52,6 +53,23 @@ func (r Revision) With(apps ...AppRelease) Revision {
 		merged[i] = a
 	}
 	return NewRevision(merged...)
+}
+
+// words names the revision for people: "45c5994d2742 (hotel-api 1.4.2)".
+func (r Revision) words() string {
+	if r.ID == "" {
+		return "nothing"
+	}
+	var versions []string
+	for _, a := range r.Apps {
+		if a.Version != "" {
+			versions = append(versions, a.App+" "+a.Version)
+		}
+	}
+	if len(versions) == 0 {
+		return r.ID
+	}
+	return fmt.Sprintf("%s (%s)", r.ID, strings.Join(versions, ", "))
 }
 
 // Runs reports whether a machine in this state runs exactly the revision.

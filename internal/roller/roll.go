@@ -73,6 +73,8 @@ type Roll struct {
 	ID      string
 	Kind    Kind
 	Coach   string // "hotel-api-7.2"
+	Undoes  string // on a Rollback: the completed roll that it takes back, "hotel-api-7.2-PROD-hotel-api"
+	Bars    bool   // on a Rollback: the revision it leaves is barred once it has completed; a person asked for it
 	Site    fleet.SiteRef
 	Created time.Time
 	Began   time.Time // when it held the site's lock: until then every server ran what it ran before
@@ -80,7 +82,7 @@ type Roll struct {
 
 	Changes  []AppRelease   // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
 	To       Revision       // what is being released; fixed when the lock is held
-	From     Revision       // the last completed revision when the roll started; zero on a first release
+	From     Revision       // the last completed revision when the roll started; zero on a first release. Given on a Rollback.
 	Strategy fleet.Resolved // fixed when the roll was made
 
 	Size          int  // the site's servers when the roll started
@@ -97,7 +99,7 @@ type Roll struct {
 	ProgressAt time.Time // last time anything moved
 	Accepted   bool      // a person accepted this stage's (or batch's) soft breach or doubt
 	Forgiven   int       // failed servers a person accepted by resuming
-	Emergency  bool      // rolling back as parallel as the floor allows
+	Emergency  bool      // going back as parallel as the floor allows, without judgement
 	Regular    bool      // rolling back batch by batch, each judged: a person asked for it
 
 	Pause   *Pause
@@ -105,6 +107,17 @@ type Roll struct {
 	Reason  string           // why the last transition happened
 
 	Targets []Target // ordered by batch, then by name
+}
+
+// Purpose says in a few words why the roll holds its site.
+func (r Roll) Purpose() string {
+	switch r.Kind {
+	case Rollback:
+		return "takes back " + r.Undoes
+	case CatchUp:
+		return "catches the site up"
+	}
+	return "roll of " + r.Coach
 }
 
 // Pause says why a roll waits for a person.

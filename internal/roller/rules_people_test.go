@@ -170,11 +170,11 @@ func TestRulesOfCommands(t *testing.T) {
 			want(t, w.done.Bar, "")
 		}},
 		{"a return is not taken back to what it returns from, by nobody and by no breach", 5, func(t *testing.T, w *world) {
-			w.roll.Kind, w.roll.To, w.roll.Changes = Rollback, newRev, nil // here the new one is the good one
+			w.roll.Kind, w.roll.From, w.roll.To, w.roll.Changes = Rollback, oldRev, newRev, nil // here the new one is the good one
 			w.judge = says(verdict.Hard, inStage(Baking, 0))
 			w.run()
 			want(t, w.roll.Pause.Cause, CauseDoubt)
-			for _, c := range []CommandKind{CmdRollback, CmdRevoke, CmdEmergency} {
+			for _, c := range []CommandKind{CmdRollback, CmdRevoke} {
 				w.command(c, "")
 				w.step()
 				want(t, w.roll.Stage, Baking)

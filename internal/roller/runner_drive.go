@@ -286,7 +286,7 @@ func (d *drive) lookAtSite(ctx context.Context, now time.Time) {
 func (d *drive) lock(ctx context.Context, now time.Time) error {
 	call, cancel := d.patience(ctx)
 	defer cancel()
-	holder, err := d.Store.LockSite(call, d.roll.Site, d.roll.ID, "roll of "+d.roll.Coach, now, 3*d.LeaseTTL)
+	holder, err := d.Store.LockSite(call, d.roll.Site, d.roll.ID, d.roll.Purpose(), now, 3*d.LeaseTTL)
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", d.roll.Site, err)
 	}

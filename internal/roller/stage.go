@@ -45,11 +45,16 @@ func (d *decider) begin() bool {
 		d.wakeIn(100 * time.Millisecond)
 		return false
 	}
+	if d.Kind == Rollback && d.From.ID != d.obs.Current.ID {
+		d.enter(Revoked, 0, fmt.Sprintf("%s: %s runs %s, not %s, from which this roll was to go back; no server was touched", ErrNewer, d.Site,
+			d.obs.Current.words(), d.From.words()))
+		return true
+	}
 	d.From = *d.obs.Current
 	if d.Kind == Release {
 		d.To = d.From.With(d.Changes...)
 	}
-	if why, barred := d.obs.Barred[d.To.ID]; barred && d.Kind == Release {
+	if why, barred := d.obs.Barred[d.To.ID]; barred {
 		d.enter(Revoked, 0, fmt.Sprintf("revision %s is barred on %s: %s; railyard bar clear lets it return", d.To.ID, d.Site, why))
 		return true
 	}
@@ -224,7 +229,7 @@ func (d *decider) failures() int {
 // overBudget stops the roll when more servers failed than the budget allows. It reports whether the roll was stopped.
 func (d *decider) overBudget() bool {
 	failed := d.failures() - d.Forgiven
-	if failed <= d.Strategy.FailureBudget {
+	if d.Emergency || failed <= d.Strategy.FailureBudget {
 		return false
 	}
 	var which []string

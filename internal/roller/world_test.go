@@ -2,6 +2,8 @@ package roller
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"testing"
 	"time"
@@ -244,4 +246,17 @@ func (w *world) allOn(r Revision) {
 			w.t.Errorf("%s is at weight %d, expected 100 and in rotation", name, s.weight)
 		}
 	}
+}
+
+// clone is another world like this one, which shares nothing that changes.
+func (w *world) clone() *world {
+	c := *w
+	c.servers, c.last, c.barred = map[string]*vserver{}, maps.Clone(w.last), maps.Clone(w.barred)
+	c.busy, c.hangs, c.bad = maps.Clone(w.busy), maps.Clone(w.hangs), maps.Clone(w.bad)
+	for name, s := range w.servers {
+		server := *s
+		c.servers[name] = &server
+	}
+	c.pending, c.events, c.actions = slices.Clone(w.pending), slices.Clone(w.events), slices.Clone(w.actions)
+	return &c
 }

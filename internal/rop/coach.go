@@ -70,6 +70,8 @@ type Coach struct {
 	Train       string      // the Train it is aboard, or was: "hotel-line-3"; "" = it travels alone
 	Left        string      // the Train it left before departure, which it does not board again by itself
 	Alone       bool        // a person let it go on without a Train
+	BackBy      string      // who had it taken out of production again; "" = nobody, or a rule
+	Emergency   bool        // it is taken back in an emergency
 	Closed      bool        // terminal, and everybody who follows it was told: no replica works on it any more
 }
 

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"time"
 
-	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/store/db"
-	"railyard/pipeline"
 )
 
 var _ roller.DriftStore = (*Store)(nil)
@@ -119,33 +117,4 @@ func (s *Store) Drifts(ctx context.Context) (map[fleet.SiteRef][]roller.Differen
 		}
 	}
 	return all, nil
-}
-
-// AddCatchUp keeps a roll that was laid out already and takes its site's lock for it in one transaction, so that nothing
-// changes the site between its plan and its start. errors.Is: pipeline.ErrConflict when another roll holds the site, or it
-// has another revision by now.
-func (s *Store) AddCatchUp(ctx context.Context, r roller.Roll, ttl time.Duration, events ...event.Event) error {
-	for {
-		err := s.write(ctx, fact, "add catch-up roll "+r.ID, func(t *tx) error {
-			holder, err := t.lockSite(ctx, r.Site, r.ID, "catches the site up", r.Created, ttl)
-			if err != nil {
-				return err
-			}
-			if holder != r.ID {
-				return fmt.Errorf("site %s is held by roll %s: try again when it has ended: %w", r.Site, holder, pipeline.ErrConflict)
-			}
-			now, err := belief(ctx, t.Queries, r.Site)
-			if err != nil {
-				return err
-			}
-			if now.Revision.ID != r.To.ID {
-				return fmt.Errorf("site %s went from %q to %q meanwhile: look at it, and ask again: %w", r.Site, r.To.ID, now.Revision.ID, pipeline.ErrConflict)
-			}
-			t.events = append(t.events, events...)
-			return t.insertRoll(ctx, r)
-		})
-		if !errors.Is(err, errAgain) || ctx.Err() != nil {
-			return err
-		}
-	}
 }

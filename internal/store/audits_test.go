@@ -114,7 +114,7 @@ var auditRules = []rule{
 	{"a catch-up roll is stored with the lock of its site", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		r := catchUp("sync-1", completed(t, s, "r-1"))
-		ok(t, s.AddCatchUp(t.Context(), r, ttl, tell("site/PROD/hotel-api", "sync_asked")))
+		ok(t, s.AddHeldRoll(t.Context(), r, ttl, tell("site/PROD/hotel-api", "sync_asked")))
 		lockSite(t, s, "r-2", t0.Add(1000*ttl), "sync-1")
 		equal(t, "roll", must[roller.Roll](t)(s.Roll(t.Context(), "sync-1")), r)
 	}},
@@ -123,7 +123,7 @@ var auditRules = []rule{
 		revision := completed(t, s, "r-1")
 		lockSite(t, s, "r-2", t0, "r-2")
 		before := everything(t, s)
-		wantErr(t, s.AddCatchUp(t.Context(), catchUp("sync-1", revision), ttl, tell("site/PROD/hotel-api", "sync_asked")), pipeline.ErrConflict)
+		wantErr(t, s.AddHeldRoll(t.Context(), catchUp("sync-1", revision), ttl, tell("site/PROD/hotel-api", "sync_asked")), pipeline.ErrConflict)
 		equal(t, "database", everything(t, s), before)
 	}},
 	{"a catch-up roll to what the site ran before is refused, and leaves nothing", func(t *testing.T, dsn string) {
@@ -131,7 +131,7 @@ var auditRules = []rule{
 		old := completed(t, s, "r-1")
 		completed(t, s, "r-2")
 		before := everything(t, s)
-		wantErr(t, s.AddCatchUp(t.Context(), catchUp("sync-1", old), ttl, tell("site/PROD/hotel-api", "sync_asked")), pipeline.ErrConflict)
+		wantErr(t, s.AddHeldRoll(t.Context(), catchUp("sync-1", old), ttl, tell("site/PROD/hotel-api", "sync_asked")), pipeline.ErrConflict)
 		equal(t, "database", everything(t, s), before)
 	}},
 }

@@ -240,9 +240,22 @@ func (s *Store) SaveCoach(ctx context.Context, c pipeline.Claim, save pipeline.S
 			}
 		}
 		t.events = append(t.events, save.Events...)
-		return nil
+		return t.keepOpen(ctx, save.Coach)
 	})
 	return unsure(err, pipeline.ErrFenced)
+}
+
+// keepOpen lets a Coach that was closed be claimed again when somebody gave it an order that its owner has not read.
+func (t *tx) keepOpen(ctx context.Context, c rop.Coach) error {
+	if !c.Closed {
+		return nil
+	}
+	pending, err := t.PendingCoachCommands(ctx, c.ID)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	_, err = t.ReopenCoach(ctx, c.ID)
+	return err
 }
 
 // unsure makes an owner that cannot know what it saved give up its claim.

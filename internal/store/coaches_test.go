@@ -48,6 +48,37 @@ var coachRules = []rule{
 		ok(t, s.SaveCoach(t.Context(), c, pipeline.Save{Coach: c.Coach, Handled: []int64{command.ID}}))
 		equal(t, "pending commands", must[pipeline.Facts](t)(s.Facts(t.Context(), c.Coach)).Commands, []pipeline.Command(nil))
 	}},
+	{"a coach that has ended takes the order to go back, no other, and is claimed again for it", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		push(t, s, coach(1, 1))
+		c := claimCoach(t, s, "a", t0)
+		c.Coach.State, c.Coach.Closed = rop.Released, true
+		ok(t, s.SaveCoach(t.Context(), c, pipeline.Save{Coach: c.Coach}))
+		ok(t, s.ReleaseCoach(t.Context(), c))
+		order := pipeline.Command{Coach: c.Coach.ID, Kind: pipeline.CmdRevoke, Actor: "person:dev", Reason: "r", At: t0}
+		wantErr(t, second(s.AddCoachCommand(t.Context(), order)), store.ErrFinished)
+		equal(t, "claims", len(must[[]pipeline.Claim](t)(s.ClaimCoaches(t.Context(), "b", t0, ttl))), 0)
+		for _, order.Kind = range []pipeline.CommandKind{pipeline.CmdRollback, pipeline.CmdEmergency} {
+			ok(t, second(s.AddCoachCommand(t.Context(), order)))
+		}
+		again := claimCoach(t, s, "b", t0)
+		commands := must[pipeline.Facts](t)(s.Facts(t.Context(), again.Coach)).Commands
+		equal(t, "commands", len(commands), 2)
+		ok(t, s.SaveCoach(t.Context(), again, pipeline.Save{Coach: again.Coach, Handled: []int64{commands[0].ID, commands[1].ID}}))
+		equal(t, "claims", len(must[[]pipeline.Claim](t)(s.ClaimCoaches(t.Context(), "c", t0.Add(2*ttl), ttl))), 0)
+		order.Coach = "nobody"
+		wantErr(t, second(s.AddCoachCommand(t.Context(), order)), pipeline.ErrNotFound)
+	}},
+	{"a coach that is closed while an order to go back arrives is claimed again", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		push(t, s, coach(1, 1))
+		c := claimCoach(t, s, "a", t0)
+		order := pipeline.Command{Coach: c.Coach.ID, Kind: pipeline.CmdRollback, Actor: "person:dev", Reason: "r", At: t0}
+		ok(t, second(s.AddCoachCommand(t.Context(), order)))
+		c.Coach.State, c.Coach.Closed = rop.Released, true // decided before it was read
+		ok(t, s.SaveCoach(t.Context(), c, pipeline.Save{Coach: c.Coach}))
+		claimCoach(t, s, "b", t0.Add(2*ttl))
+	}},
 	{"the newest candidate of the series is a fact of the older ones only", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		push(t, s, coach(1, 1))
@@ -144,3 +175,6 @@ var coachRules = []rule{
 		wantErr(t, err, pipeline.ErrNotFound)
 	}},
 }
+
+// second drops what comes before an error.
+func second[T any](_ T, err error) error { return err }

@@ -92,11 +92,18 @@ func (s *Store) AddApproval(ctx context.Context, coach string, a rop.Approval, e
 	})
 }
 
-// AddCoachCommand keeps a person's order to a Coach until its owner reads it. errors.Is: pipeline.ErrNotFound, ErrFinished.
+// AddCoachCommand keeps a person's order to a Coach until its owner reads it. A Coach that has ended still takes the order to go
+// back, and is worked on again. errors.Is: pipeline.ErrNotFound, ErrFinished.
 func (s *Store) AddCoachCommand(ctx context.Context, c pipeline.Command, events ...event.Event) (id int64, err error) {
 	err = s.write(ctx, fact, fmt.Sprintf("keep the command to %s coach %s", c.Kind, c.Coach), func(t *tx) error {
+		reopens := c.Kind == pipeline.CmdRollback || c.Kind == pipeline.CmdEmergency
+		if reopens { // first: whoever closes the Coach meanwhile meets us in its row, and then finds the command
+			if _, err := t.ReopenCoach(ctx, c.Coach); err != nil {
+				return err
+			}
+		}
 		ended, err := t.CoachTerminal(ctx, c.Coach)
-		if err := listening(ended, err); err != nil {
+		if err := listening(ended && !reopens, err); err != nil {
 			return err
 		}
 		t.events = append(t.events, events...)
@@ -144,7 +151,7 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 
 // rollFact is how a roll stands; its reason is why it waits for a person, or else why it moved last.
 func rollFact(r roller.Roll) pipeline.RollFact {
-	fact := pipeline.RollFact{ID: r.ID, Stage: r.Stage, Batch: r.Batch, Of: r.Batches, Paused: r.Pause != nil, Reason: r.Reason, From: r.From}
+	fact := pipeline.RollFact{ID: r.ID, Stage: r.Stage, Batch: r.Batch, Of: r.Batches, Paused: r.Pause != nil, Reason: r.Reason, From: r.From, To: r.To}
 	if r.Pause != nil {
 		fact.Reason = r.Pause.Reason
 	}

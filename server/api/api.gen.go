@@ -483,6 +483,13 @@ type RevokeCoachJSONBody struct {
 	Reason string `json:"reason"`
 }
 
+// GoBackCoachJSONBody defines parameters for GoBackCoach.
+type GoBackCoachJSONBody struct {
+	// Emergency no smoke stage, no baking, no judgement, and as parallel as the floor allows
+	Emergency *bool  `json:"emergency,omitempty"`
+	Reason    string `json:"reason"`
+}
+
 // BeginDeploymentJSONBody defines parameters for BeginDeployment.
 type BeginDeploymentJSONBody struct {
 	// Job Example: deliver/hotel-api
@@ -529,6 +536,9 @@ type ApproveCoachJSONRequestBody ApproveCoachJSONBody
 
 // RevokeCoachJSONRequestBody defines body for RevokeCoach for application/json ContentType.
 type RevokeCoachJSONRequestBody RevokeCoachJSONBody
+
+// GoBackCoachJSONRequestBody defines body for GoBackCoach for application/json ContentType.
+type GoBackCoachJSONRequestBody GoBackCoachJSONBody
 
 // BeginDeploymentJSONRequestBody defines body for BeginDeployment for application/json ContentType.
 type BeginDeploymentJSONRequestBody BeginDeploymentJSONBody
@@ -670,6 +680,28 @@ type ClientInterface interface {
 	// Corresponds with POST /coaches/{coach}/revoke (the `RevokeCoach` operationId).
 	RevokeCoach(ctx context.Context, coach CoachID, body RevokeCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GoBackCoachWithBody Take the Coach out of production again, also after it was released
+	//
+	// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+	// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+	// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+	GoBackCoachWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GoBackCoach Take the Coach out of production again, also after it was released
+	//
+	// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+	// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+	// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+	GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDeployment Which Coach a build row belongs to
 	//
 	// Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -711,6 +743,9 @@ type ClientInterface interface {
 	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 	//
+	// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+	// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -720,6 +755,9 @@ type ClientInterface interface {
 	//
 	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+	//
+	// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+	// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -911,6 +949,48 @@ func (c *Client) RevokeCoach(ctx context.Context, coach CoachID, body RevokeCoac
 	return c.Client.Do(req)
 }
 
+// GoBackCoachWithBody Take the Coach out of production again, also after it was released
+//
+// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+func (c *Client) GoBackCoachWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGoBackCoachRequestWithBody(c.Server, coach, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GoBackCoach Take the Coach out of production again, also after it was released
+//
+// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+func (c *Client) GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGoBackCoachRequest(c.Server, coach, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDeployment Which Coach a build row belongs to
 //
 // Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -1012,6 +1092,9 @@ func (c *Client) GetRoll(ctx context.Context, roll RollID, reqEditors ...Request
 // A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 // the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 //
+// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -1031,6 +1114,9 @@ func (c *Client) CommandRollWithBody(ctx context.Context, roll RollID, contentTy
 //
 // A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 // the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+//
+// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1427,6 +1513,53 @@ func NewRevokeCoachRequestWithBody(server string, coach CoachID, contentType str
 	}
 
 	operationPath := fmt.Sprintf("/coaches/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGoBackCoachRequest calls the generic GoBackCoach builder with application/json body
+func NewGoBackCoachRequest(server string, coach CoachID, body GoBackCoachJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGoBackCoachRequestWithBody(server, coach, "application/json", bodyReader)
+}
+
+// NewGoBackCoachRequestWithBody constructs an http.Request for the GoBackCoach method, with any body, and a specified content type
+func NewGoBackCoachRequestWithBody(server string, coach CoachID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/rollback", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2005,6 +2138,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /coaches/{coach}/revoke (the `RevokeCoach` operationId).
 	RevokeCoachWithResponse(ctx context.Context, coach CoachID, body RevokeCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*RevokeCoachResponse, error)
 
+	// GoBackCoachWithBodyWithResponse Take the Coach out of production again, also after it was released
+	//
+	// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+	// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+	// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+	GoBackCoachWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error)
+
+	// GoBackCoachWithResponse Take the Coach out of production again, also after it was released
+	//
+	// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+	// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+	// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+	GoBackCoachWithResponse(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error)
+
 	// GetDeploymentWithResponse Which Coach a build row belongs to
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2052,6 +2207,9 @@ type ClientWithResponsesInterface interface {
 	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 	//
+	// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+	// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -2061,6 +2219,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 	// the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+	//
+	// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+	// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2376,6 +2537,47 @@ func (r RevokeCoachResponse) ContentType() string {
 	return ""
 }
 
+type GoBackCoachResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GoBackCoachResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GoBackCoachResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GoBackCoachResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GoBackCoachResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GoBackCoachResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetDeploymentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2619,8 +2821,21 @@ func (r GetRollResponse) ContentType() string {
 type CommandRollResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *struct {
+		// Roll Example: hotel-api-7.2-PROD-hotel-api
+		Roll string `json:"roll"`
+	}
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Error
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CommandRollResponse) GetJSON202() *struct {
+	// Roll Example: hotel-api-7.2-PROD-hotel-api
+	Roll string `json:"roll"`
+} {
+	return r.JSON202
 }
 
 // GetJSONDefault returns the response for an HTTP default `application/json` response
@@ -2966,6 +3181,40 @@ func (c *ClientWithResponses) RevokeCoachWithResponse(ctx context.Context, coach
 	return ParseRevokeCoachResponse(rsp)
 }
 
+// GoBackCoachWithBodyWithResponse Take the Coach out of production again, also after it was released
+//
+// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+func (c *ClientWithResponses) GoBackCoachWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error) {
+	rsp, err := c.GoBackCoachWithBody(ctx, coach, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGoBackCoachResponse(rsp)
+}
+
+// GoBackCoachWithResponse Take the Coach out of production again, also after it was released
+//
+// Its running rolls are turned around; what had completed is returned to what ran before, in the reverse of the release order,
+// dependents first, and what it brought is barred. Refused (409) when a site runs something newer by now, and when there is
+// nothing to go back to. Asking again changes nothing; asking for an emergency hastens a way back that is under way.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
+func (c *ClientWithResponses) GoBackCoachWithResponse(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error) {
+	rsp, err := c.GoBackCoach(ctx, coach, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGoBackCoachResponse(rsp)
+}
+
 // GetDeploymentWithResponse Which Coach a build row belongs to
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3049,6 +3298,9 @@ func (c *ClientWithResponses) GetRollWithResponse(ctx context.Context, roll Roll
 // A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 // the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
 //
+// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
@@ -3064,6 +3316,9 @@ func (c *ClientWithResponses) CommandRollWithBodyWithResponse(ctx context.Contex
 //
 // A brake takes effect in memory before it is stored. When it cannot be stored the answer is 503, and its message says that
 // the replica that was asked starts no new action of this roll, and that another replica would: ask again until it is 202.
+//
+// `rollback` and `emergency` of a roll that has completed start a roll of its own that takes the site back to what ran before;
+// the answer names it. Refused (409) when the site runs something newer by now, and when there is nothing to go back to.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3333,6 +3588,35 @@ func ParseRevokeCoachResponse(rsp *http.Response) (*RevokeCoachResponse, error) 
 	return response, nil
 }
 
+// ParseGoBackCoachResponse parses an HTTP response from a GoBackCoachWithResponse call
+func ParseGoBackCoachResponse(rsp *http.Response) (*GoBackCoachResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GoBackCoachResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetDeploymentResponse parses an HTTP response from a GetDeploymentWithResponse call
 func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3512,8 +3796,15 @@ func ParseCommandRollResponse(rsp *http.Response) (*CommandRollResponse, error) 
 	}
 
 	switch {
-	case rsp.StatusCode == 202:
-		break // No content-type
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest struct {
+			// Roll Example: hotel-api-7.2-PROD-hotel-api
+			Roll string `json:"roll"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
@@ -3688,6 +3979,9 @@ type ServerInterface interface {
 	// RevokeCoach Withdraw the Coach; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(c *gin.Context, coach CoachID)
+	// GoBackCoach Take the Coach out of production again, also after it was released
+	// (POST /coaches/{coach}/rollback)
+	GoBackCoach(c *gin.Context, coach CoachID)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(c *gin.Context, deployment DeploymentID)
@@ -3890,6 +4184,31 @@ func (siw *ServerInterfaceWrapper) RevokeCoach(c *gin.Context) {
 	}
 
 	siw.Handler.RevokeCoach(c, coach)
+}
+
+// GoBackCoach operation middleware
+func (siw *ServerInterfaceWrapper) GoBackCoach(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GoBackCoach(c, coach)
 }
 
 // GetDeployment operation middleware
@@ -4190,6 +4509,7 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/coaches/:coach", wrapper.GetCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/approve", wrapper.ApproveCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/revoke", wrapper.RevokeCoach)
+	router.POST(options.BaseURL+"/coaches/:coach/rollback", wrapper.GoBackCoach)
 	router.GET(options.BaseURL+"/rolls/:roll", wrapper.GetRoll)
 	router.POST(options.BaseURL+"/rolls/:roll/commands", wrapper.CommandRoll)
 	router.GET(options.BaseURL+"/deployments/:deployment", wrapper.GetDeployment)
@@ -4420,6 +4740,40 @@ func (response RevokeCoachdefaultJSONResponse) VisitRevokeCoachResponse(w http.R
 	return err
 }
 
+type GoBackCoachRequestObject struct {
+	Coach CoachID `json:"coach"`
+	Body  *GoBackCoachJSONRequestBody
+}
+
+type GoBackCoachResponseObject interface {
+	VisitGoBackCoachResponse(w http.ResponseWriter) error
+}
+
+type GoBackCoach202Response struct {
+}
+
+func (response GoBackCoach202Response) VisitGoBackCoachResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type GoBackCoachdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GoBackCoachdefaultJSONResponse) VisitGoBackCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDeploymentRequestObject struct {
 	Deployment DeploymentID `json:"deployment"`
 }
@@ -4626,12 +4980,21 @@ type CommandRollResponseObject interface {
 	VisitCommandRollResponse(w http.ResponseWriter) error
 }
 
-type CommandRoll202Response struct {
+type CommandRoll202JSONResponse struct {
+	// Roll Example: hotel-api-7.2-PROD-hotel-api
+	Roll string `json:"roll"`
 }
 
-func (response CommandRoll202Response) VisitCommandRollResponse(w http.ResponseWriter) error {
+func (response CommandRoll202JSONResponse) VisitCommandRollResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(202)
-	return nil
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CommandRolldefaultJSONResponse struct {
@@ -4836,6 +5199,9 @@ type StrictServerInterface interface {
 	// RevokeCoach Withdraw the Coach; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(ctx context.Context, request RevokeCoachRequestObject) (RevokeCoachResponseObject, error)
+	// GoBackCoach Take the Coach out of production again, also after it was released
+	// (POST /coaches/{coach}/rollback)
+	GoBackCoach(ctx context.Context, request GoBackCoachRequestObject) (GoBackCoachResponseObject, error)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(ctx context.Context, request GetDeploymentRequestObject) (GetDeploymentResponseObject, error)
@@ -5125,6 +5491,50 @@ func (sh *strictHandler) RevokeCoach(ctx *gin.Context, coach CoachID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(RevokeCoachResponseObject); ok {
 		if err := validResponse.VisitRevokeCoachResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GoBackCoach operation middleware
+func (sh *strictHandler) GoBackCoach(ctx *gin.Context, coach CoachID) {
+	var request GoBackCoachRequestObject
+
+	request.Coach = coach
+
+	var body GoBackCoachJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GoBackCoach(ctx, request.(GoBackCoachRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GoBackCoach")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GoBackCoachResponseObject); ok {
+		if err := validResponse.VisitGoBackCoachResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

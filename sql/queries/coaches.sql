@@ -37,6 +37,9 @@ UPDATE coaches SET owner = '', lease_until = 0, fence = fence + 1 WHERE id = ? A
 -- name: ReleaseAllCoaches :execrows
 UPDATE coaches SET owner = '', lease_until = 0, fence = fence + 1 WHERE lease_until > 0;
 
+-- name: ReopenCoach :execrows
+UPDATE coaches SET closed = FALSE WHERE id = ?;
+
 -- name: DeploymentsOfCoach :many
 SELECT deployment FROM builds WHERE coach = ?;
 

@@ -271,6 +271,18 @@ func (q *Queries) RenewCoach(ctx context.Context, arg RenewCoachParams) (int64, 
 	return result.RowsAffected()
 }
 
+const reopenCoach = `-- name: ReopenCoach :execrows
+UPDATE coaches SET closed = FALSE WHERE id = ?
+`
+
+func (q *Queries) ReopenCoach(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.ExecContext(ctx, reopenCoach, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
 const updateCoach = `-- name: UpdateCoach :execrows
 UPDATE coaches SET state = ?, environment = ?, terminal = ?, closed = ?, body = ? WHERE id = ? AND fence = ?
 `
