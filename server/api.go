@@ -91,13 +91,12 @@ const mostActive = 500
 func rollOn(active []roller.Roll, site fleet.SiteRef, lock *store.SiteLock) *roller.Roll {
 	var found *roller.Roll
 	for i, r := range active {
-		if r.Site != site {
-			continue
-		}
 		if lock != nil && lock.Roll == r.ID {
-			return &active[i]
+			return &active[i] // also one of another pool that shares servers with it
 		}
-		found = &active[i]
+		if r.Site == site {
+			found = &active[i]
+		}
 	}
 	return found
 }

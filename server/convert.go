@@ -159,6 +159,9 @@ func siteOf(f siteFacts) api.Site {
 	if f.state.Lock == nil && len(f.drift) > 0 {
 		out.Differences = new(differencesOf(f.drift))
 	}
+	if l := f.state.Lock; l != nil {
+		out.Lock = &api.Lock{Roll: l.Roll, Reason: l.Reason, Until: l.Until}
+	}
 	for _, server := range f.info.Site.Servers {
 		out.Servers = append(out.Servers, serverOf(server, f.look, releases))
 	}

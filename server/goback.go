@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"railyard/internal/access"
 	"railyard/internal/event"
@@ -44,8 +45,35 @@ func (s *Server) orderBack(ctx context.Context, coach rop.Coach, kind pipeline.C
 		return database(err)
 	}
 	s.Kick.Coach(coach.ID)
+	s.takenUp(ctx, coach)
 	return nil
 }
+
+// takenUp waits a moment until the worker has taken a Coach that had ended up again, so that whoever ordered it and looks does
+// not take the end that was for the one that comes.
+func (s *Server) takenUp(ctx context.Context, before rop.Coach) {
+	ctx, cancel := context.WithTimeout(ctx, s.bounds.look)
+	defer cancel()
+	for before.State == rop.Released {
+		changed := s.Store.Changed()
+		now, err := s.Store.Coach(ctx, before.ID)
+		if err != nil || now.State != before.State {
+			return
+		}
+		again := time.NewTimer(takenUpAgain) // another replica may have it
+		select {
+		case <-changed:
+		case <-again.C:
+		case <-ctx.Done():
+		}
+		again.Stop()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+const takenUpAgain = 100 * time.Millisecond
 
 // coachMayGoBack says why a Coach cannot be taken out of production, or nil. One that comes back already, or has, may be asked
 // again: it changes nothing. errors.Is: errConflict, roller.ErrNewer, roller.ErrNothingToGoBackTo.
@@ -170,7 +198,9 @@ func (s *Server) goBackRoll(ctx context.Context, undoes roller.Roll, kind roller
 }
 
 // goesBack reports whether a command takes back also what has completed.
-func goesBack(kind roller.CommandKind) bool { return kind == roller.CmdRollback || kind == roller.CmdEmergency }
+func goesBack(kind roller.CommandKind) bool {
+	return kind == roller.CmdRollback || kind == roller.CmdEmergency
+}
 
 // companions are the Coach of a roll and its rolls; of a roll without a Coach, those of its site.
 func (s *Server) companions(ctx context.Context, r roller.Roll) (coach rop.Coach, rolls []roller.Roll, err error) {

@@ -125,7 +125,7 @@ func TestTakingACompletedRollBackIsRefused(t *testing.T) {
 			if err := y.store.AddRoll(context.Background(), roller.Roll{ID: "r-2", Site: prod, Stage: roller.Queued}); err != nil {
 				y.t.Fatal(err)
 			}
-			if _, err := y.store.LockSite(context.Background(), prod, "r-2", "", start, time.Hour); err != nil {
+			if _, err := y.store.LockSites(context.Background(), []fleet.SiteRef{prod}, "r-2", "", start, time.Hour); err != nil {
 				y.t.Fatal(err)
 			}
 		}, 409, "held by roll r-2"},
@@ -154,6 +154,7 @@ func TestTakingACompletedRollBackIsRefused(t *testing.T) {
 // releasedCoach stores a Coach that was released to production by one roll.
 func (y *yard) releasedCoach(from roller.Revision) {
 	y.t.Helper()
+	y.server.Hurry(300 * time.Millisecond) // no worker takes it up here
 	y.takeIn(coach(coachID, "decade0000000000000000000000000000000000", rop.Building))
 	y.completed(rollID, coachID, prod, from, newRevision)
 	y.save(coachID, func(c *rop.Coach) {

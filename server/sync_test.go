@@ -104,7 +104,7 @@ func TestASyncIsRefused(t *testing.T) {
 			if err := y.store.AddRoll(context.Background(), roller.Roll{ID: "r-2", Site: prod, Stage: roller.Queued}); err != nil {
 				y.t.Fatal(err)
 			}
-			if _, err := y.store.LockSite(context.Background(), prod, "r-2", "", start, time.Hour); err != nil {
+			if _, err := y.store.LockSites(context.Background(), []fleet.SiteRef{prod}, "r-2", "", start, time.Hour); err != nil {
 				y.t.Fatal(err)
 			}
 		}, 409, "roll r-2 holds it"},

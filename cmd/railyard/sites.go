@@ -20,7 +20,7 @@ func newSites() *cobra.Command {
 		Short: "Show every pool's servers as they are now",
 		Long: `Shows every pool in every environment with its servers, as the balancer and the hosts see them now. Rotation is "in" (takes
 traffic), "out" (pulled out by Railyard), "down" (its check fails), "maintenance" (taken out by a person) or "unknown". Below are
-the differences that the last audit found between the servers and what Railyard believes of them.`,
+who holds a pool, and the differences that the last audit found between the servers and what Railyard believes of them.`,
 		Example: "  railyard sites --environment PROD", Args: cobra.NoArgs, Annotations: codes(ordinary),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := service.open(quick)
@@ -68,6 +68,11 @@ func siteTable(t *rows, sites []api.Site) {
 		}
 		if len(site.Servers) == 0 {
 			t.add(name, "no servers", "", "", roll)
+		}
+	}
+	for _, site := range sites {
+		if l := site.Lock; l != nil {
+			t.line("%s/%s is held by %s, renewed until %s: %s", site.Environment, site.Pool, l.Roll, l.Until.Local().Format(time.DateTime), l.Reason)
 		}
 	}
 	for _, site := range sites {

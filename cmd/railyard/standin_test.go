@@ -369,6 +369,7 @@ func exampleSites() []api.Site {
 	yes, no, quarter, full := true, false, 25, 100
 	return []api.Site{{
 		Environment: "PROD", Pool: "hotel-api", Sbu: "hotel", Roll: new("r-1"), Stage: new("baking"),
+		Lock: &api.Lock{Roll: "r-1", Reason: "roll of hotel-api-7.2", Until: time.Date(2026, 1, 2, 15, 4, 35, 0, time.UTC)},
 		Servers: []api.Server{
 			{Name: "hotel-api-1", Address: "127.0.0.1:1", Smoke: true, Rotation: api.In, Weight: &quarter, Version: new("1.4.2"), Known: &yes},
 			{Name: "hotel-api-2", Address: "127.0.0.1:2", Rotation: api.In, Weight: &full, Version: new("1.4.1"), Known: &yes},

@@ -150,11 +150,14 @@ type Host struct {
 
 // Server is one machine (or container) of a site.
 type Server struct {
-	Name    string `yaml:"name"`             // "hotel-api-1", unique in the environment
+	Name    string `yaml:"name"`             // "hotel-api-1", unique in the environment unless it is shared
 	Address string `yaml:"address"`          // "127.0.0.1:18001", where its application answers
 	Dir     string `yaml:"dir"`              // "/srv/railyard", under which each app has its releases
 	Member  string `yaml:"member,omitempty"` // its name at the balancer; default Name
 	Smoke   bool   `yaml:"smoke,omitempty"`  // a pre-production server: gets a revision first
+	// Shared says that the machine also hosts another pool, whose site in this environment has a server of the same name, shared
+	// as well. It counts against the floor of both, and a roll of one pool holds the other's site too.
+	Shared bool `yaml:"shared,omitempty"`
 }
 
 // SiteRef names a pool in one environment; it is the unit that is locked and rolled.

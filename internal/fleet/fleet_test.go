@@ -232,3 +232,31 @@ func BenchmarkLoadTenThousandServers(b *testing.B) {
 		}
 	}
 }
+
+func TestASharedServerMakesNeighboursOfItsSites(t *testing.T) {
+	data, err := os.ReadFile("testdata/shared.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	topology, err := fleet.Load("topology.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for site, want := range map[string]string{"PROD/hotel-api": "PROD/jobs", "PROD/jobs": "PROD/hotel-api", "UAT/public-api": ""} {
+		ref, err := fleet.ParseSiteRef(site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, _ := topology.Site(ref)
+		var names []string
+		for _, n := range info.Neighbours {
+			names = append(names, n.Ref.String())
+			if n.Strategy.MinUpPercent != topology.StrategyFor(n.Ref).MinUpPercent || len(n.Site.Servers) == 0 {
+				t.Errorf("%s beside %s: %+v", n.Ref, site, n)
+			}
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("neighbours of %s: %q, expected %q", site, got, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"path"
 	"slices"
+	"strings"
 )
 
 // SiteInfo is everything about one site in one place.
@@ -11,8 +12,16 @@ type SiteInfo struct {
 	Environment Environment
 	Pool        Pool
 	Site        Site
-	Apps        []App    // hosted by the pool, sorted by name
-	Strategy    Resolved // StrategyFor(Ref)
+	Apps        []App       // hosted by the pool, sorted by name
+	Strategy    Resolved    // StrategyFor(Ref)
+	Neighbours  []Neighbour // the sites that share servers with it, by name
+}
+
+// Neighbour is a site that shares servers with another one.
+type Neighbour struct {
+	Ref      SiteRef
+	Site     Site
+	Strategy Resolved
 }
 
 // index finds things by name, and holds what is asked often and never changes.
@@ -24,6 +33,7 @@ type index struct {
 	apps         map[string]int
 	appsOf       map[string][]App // pool → apps, sorted by name
 	order        []string         // pools, topologically
+	sharing      map[string][]int // "PROD box-1" → the pools that share that server, by name
 }
 
 func newIndex(t *Topology) *index {
@@ -40,7 +50,49 @@ func newIndex(t *Topology) *index {
 		x.appsOf[app.Pool] = append(x.appsOf[app.Pool], app)
 	}
 	x.order, _ = sortPools(t.Pools, x.pools)
+	for _, name := range sortedKeys(x.pools) {
+		for _, site := range t.Pools[x.pools[name]].Sites {
+			for _, server := range site.Servers {
+				if server.Shared {
+					x.share(site.Environment+" "+server.Name, x.pools[name])
+				}
+			}
+		}
+	}
 	return x
+}
+
+func (x *index) share(server string, pool int) {
+	if x.sharing == nil {
+		x.sharing = map[string][]int{}
+	}
+	x.sharing[server] = append(x.sharing[server], pool)
+}
+
+// neighbours are the sites that share servers with a site of a pool.
+func (t *Topology) neighbours(x *index, pool string, env Environment, site Site) (found []Neighbour) {
+	if len(x.sharing) == 0 {
+		return nil
+	}
+	seen := map[int]bool{x.pools[pool]: true}
+	for _, server := range site.Servers {
+		if !server.Shared {
+			continue
+		}
+		for _, i := range x.sharing[env.Name+" "+server.Name] {
+			if seen[i] {
+				continue
+			}
+			seen[i] = true
+			for _, other := range t.Pools[i].Sites {
+				if other.Environment == env.Name {
+					found = append(found, Neighbour{Ref: SiteRef{Environment: env.Name, Pool: t.Pools[i].Name}, Site: other, Strategy: resolve(env, other)})
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b Neighbour) int { return strings.Compare(a.Ref.Pool, b.Ref.Pool) })
+	return found
 }
 
 // positions maps names to their first place in items.
@@ -132,7 +184,7 @@ func (t *Topology) Site(ref SiteRef) (SiteInfo, bool) {
 		if site.Environment == ref.Environment {
 			return SiteInfo{
 				Ref: ref, Environment: env, Pool: pool, Site: site,
-				Apps: slices.Clone(x.appsOf[ref.Pool]), Strategy: resolve(env, site),
+				Apps: slices.Clone(x.appsOf[ref.Pool]), Strategy: resolve(env, site), Neighbours: t.neighbours(x, ref.Pool, env, site),
 			}, true
 		}
 	}

@@ -17,13 +17,15 @@ type checker struct {
 
 	environments, sbus, repositories, pools, apps []string // known names, sorted
 
-	unsound map[string]bool // environments whose strategy has problems, so that nothing can be resolved with it
+	shared  map[string][]sharedAt // "PROD box-1" → its entries
+	unsound map[string]bool       // environments whose strategy has problems, so that nothing can be resolved with it
 }
 
 func validate(t *Topology, doc *yamlfile.Document) error {
 	c := &checker{
 		t: t, doc: doc,
 		unsound:      map[string]bool{},
+		shared:       map[string][]sharedAt{},
 		environments: sortedKeys(t.index.environments),
 		sbus:         sortedKeys(t.index.sbus),
 		repositories: sortedKeys(t.index.repositories),

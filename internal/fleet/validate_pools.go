@@ -42,6 +42,7 @@ func (c *checker) checkPools() {
 			c.checkSite(at, fmt.Sprintf("%s: %s", subject, site.Environment), pool, site, taken)
 		}
 	}
+	c.checkShared()
 }
 
 func (c *checker) checkSite(at, subject string, pool Pool, site Site, taken owners) {
@@ -117,7 +118,7 @@ func (c *checker) program(at, subject, field, program string) {
 func (c *checker) checkServer(at, subject string, pool Pool, site Site, s Server, taken owners) {
 	me := subject + ": " + called("server", s.Name, at)
 	owner := fmt.Sprintf("server %q of pool %q", s.Name, pool.Name)
-	if c.checkServerName(at+".name", me, owner, site, s, taken) && site.Balancer.Driver == BalancerHAProxy {
+	if c.checkServerName(at+".name", me, owner, pool, site, s, taken) && site.Balancer.Driver == BalancerHAProxy {
 		member := strings.Join([]string{"member", site.Balancer.Address, site.Balancer.Backend, s.Member}, " ")
 		if other := taken.take(member, owner); other != "" {
 			c.say(at+".member", me, fmt.Sprintf("member %q of backend %q is also %s", s.Member, site.Balancer.Backend, other),
@@ -133,7 +134,7 @@ func (c *checker) checkServer(at, subject string, pool Pool, site Site, s Server
 	}
 }
 
-func (c *checker) checkServerName(at, me, owner string, site Site, s Server, taken owners) bool {
+func (c *checker) checkServerName(at, me, owner string, pool Pool, site Site, s Server, taken owners) bool {
 	switch {
 	case s.Name == "":
 		c.say(at, me, "it has no name", "write name: and a name")
@@ -143,8 +144,8 @@ func (c *checker) checkServerName(at, me, owner string, site Site, s Server, tak
 			"begin with a letter or digit; letters, digits, '.', '_' and '-', at most 63")
 		return false
 	}
-	if other := taken.take("name "+site.Environment+" "+s.Name, owner); other != "" {
-		c.say(at, me, fmt.Sprintf("the name is used twice in %s, also by %s", site.Environment, other), "give one of them another name")
+	if other := taken.take("name "+site.Environment+" "+s.Name, owner); !c.share(at, me, pool, site, s, other != "") && other != "" {
+		c.say(at, me, fmt.Sprintf("the name is used twice in %s, also by %s", site.Environment, other), notTwice)
 		return false
 	}
 	return true

@@ -182,8 +182,11 @@ func (d *decider) watchProgress() {
 			if last := d.obs.Last[t.Server]; last.Err != "" {
 				where += ": " + last.Err
 			}
-			if t.Step == PullOut && d.floor != nil && d.floor.up <= d.floor.min {
-				where += fmt.Sprintf("; %d are in rotation beside it, and %d must stay", max(0, d.floor.up-1), d.floor.min)
+			if t.Step == PullOut && d.floor != nil {
+				if d.floor.up <= d.floor.min {
+					where += fmt.Sprintf("; %d are in rotation beside it, and %d must stay", max(0, d.floor.up-1), d.floor.min)
+				}
+				where += d.neighbourTrouble(d.obs.Servers[t.Server])
 			}
 			break
 		}

@@ -87,7 +87,7 @@ func NewRoll(site fleet.SiteInfo, kind Kind, id string, now time.Time) Roll {
 	return Roll{
 		ID: id, Kind: kind, Site: site.Ref, Created: now, Author: event.Railyard, Strategy: site.Strategy,
 		AllowDowntime: site.Site.AllowDowntime, Balanced: site.Site.Balancer.Driver != fleet.BalancerNone, Traffic: site.Pool.Traffic,
-		Stage: Queued, StageSince: now, ProgressAt: now,
+		Shares: sharesOf(site), Stage: Queued, StageSince: now, ProgressAt: now,
 	}
 }
 

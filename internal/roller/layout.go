@@ -52,7 +52,7 @@ func layout(r *Roll, obs Observation, now time.Time) {
 	slices.Sort(live)
 	slices.Sort(out)
 	r.Targets = nil
-	smoke, rest := smokeWithin(*r, obs, smoke, len(live))
+	smoke, rest := smokeWithin(*r, obs, smoke)
 	live = append(live, rest...)
 	slices.Sort(live)
 	for _, name := range smoke {
@@ -76,10 +76,8 @@ func newTarget(r *Roll, s ServerState, batch int, now time.Time) Target {
 	switch {
 	case !s.Reachable:
 		t.State, t.Note = Owed, "down when the roll started: "+s.HostError
-	case s.Unlisted:
-		t.State, t.Note = Owed, "the balancer does not know it"
-	case s.Member.Foreign:
-		t.State, t.Note = Owed, "in somebody's maintenance: "+s.Member.Detail
+	case r.obstacle(s) != "":
+		t.State, t.Note = Owed, r.obstacle(s)
 	case s.Host.Runs(r.To) && s.inRotation(r.Balanced):
 		t.State, t.Note, t.Touched = Settled, "already on the revision", true
 	}
@@ -88,20 +86,17 @@ func newTarget(r *Roll, s ServerState, batch int, now time.Time) Target {
 
 // smokeWithin chooses the smoke servers of batch 0. They are all out of rotation together while they are tested, so no more
 // live ones are taken than the floor allows; the others are rolled with the rest.
-func smokeWithin(r Roll, obs Observation, smoke []string, live int) (chosen, rest []string) {
+func smokeWithin(r Roll, obs Observation, smoke []string) (chosen, rest []string) {
+	f, live := newFloor(r, obs), 0
 	for _, name := range smoke {
-		if obs.Servers[name].inRotation(r.Balanced) {
-			live++
+		s := obs.Servers[name]
+		in := s.inRotation(r.Balanced)
+		if !f.take(s, r.Balanced) && (!in || live > 0) {
+			rest = append(rest, name)
+			continue
 		}
-	}
-	spare := max(1, live-r.MinUp)
-	for _, name := range smoke {
-		if obs.Servers[name].inRotation(r.Balanced) && !r.AllowDowntime {
-			if spare == 0 {
-				rest = append(rest, name)
-				continue
-			}
-			spare--
+		if in {
+			live++
 		}
 		chosen = append(chosen, name)
 	}

@@ -65,7 +65,7 @@ func (d *decider) comeBack(batch int) (any bool) {
 	for i := range d.Targets {
 		t := &d.Targets[i]
 		s, there := d.obs.Servers[t.Server]
-		away := !there || !s.Reachable || s.Unlisted || s.Member.Foreign || d.obs.BalancerError != ""
+		away := !there || !s.Reachable || d.obstacle(s) != "" || d.obs.BalancerError != ""
 		if (t.State != Owed && t.State != Left) || away {
 			continue
 		}

@@ -10,15 +10,17 @@ import (
 // Observation is everything Decide may look at besides the saved roll and now. It is gathered afresh for each decision;
 // after a crash it is all there is besides the saved roll.
 type Observation struct {
-	LockHolder string            // id of the roll that holds the site's lock; this roll's own when it does; "" = unknown
+	LockHolder string            // id of the roll that holds the first of Roll.Locks that is not ours; this roll's own when all are; "" = unknown
+	LockSite   fleet.SiteRef     // the site that LockHolder holds
 	Current    *Revision         // the site's last completed revision; nil = not read (needed only while Queued)
 	Barred     map[string]string // revision id → why it is barred on this site (needed only while Queued)
 	Servers    map[string]ServerState
-	Last       map[string]Result // server → the last action that ended on it in this process
-	Busy       map[string]bool   // servers with an action in progress: they get no other one
-	Verdict    *verdict.Verdict  // the newest answer to Roll.Question
-	Commands   []Command         // pending, oldest first
-	SiteError  string            // why the site could not be read from the topology; Servers are then the last known ones
+	Neighbours map[fleet.SiteRef]Neighbour // the sites that share servers with this one
+	Last       map[string]Result           // server → the last action that ended on it in this process
+	Busy       map[string]bool             // servers with an action in progress: they get no other one
+	Verdict    *verdict.Verdict            // the newest answer to Roll.Question
+	Commands   []Command                   // pending, oldest first
+	SiteError  string                      // why the site could not be read from the topology; Servers are then the last known ones
 	// Since is when this process began to look at the site. What happened before, while nobody looked, is held against
 	// nobody: no step, verdict or progress is overdue because Railyard was away.
 	Since time.Time
@@ -39,6 +41,7 @@ type rule string
 const (
 	ruleFloor rule = "floor"
 	ruleJudge rule = "judge"
+	ruleShare rule = "share"
 )
 
 // ServerState is one server of the site, as topology, balancer and host see it.
@@ -50,6 +53,8 @@ type ServerState struct {
 	Reachable bool   // and answered
 	HostError string // why it did not
 	Host      HostState
+
+	SharedWith []fleet.SiteRef // the other sites whose server it is too
 }
 
 // Result is how an action on a server ended.

@@ -87,8 +87,10 @@ type Store interface {
 	SaveRoll(ctx context.Context, c Claim, s Save) error
 	// PendingCommands returns the roll's unhandled commands, oldest first.
 	PendingCommands(ctx context.Context, roll string) ([]Command, error)
-	// LockSite takes or renews the site's lock for the roll and returns the holder: the roll's own id when it holds it.
-	LockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error)
+	// LockSites takes or renews the sites' locks for the roll, in the order in which they are given (Roll.Locks), and stops at the
+	// first that another roll holds; those before it stay taken. It returns who holds that one: the roll itself when it holds
+	// them all.
+	LockSites(ctx context.Context, sites []fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (LockHolder, error)
 	// SiteRevision is the last revision that completed on the site; zero if none.
 	SiteRevision(ctx context.Context, site fleet.SiteRef) (Revision, error)
 	// BarredRevisions returns the revisions that may not be released on the site, with the reason; empty if none.
@@ -107,10 +109,25 @@ type OpenSite struct {
 	Host     Host
 	Tester   Tester
 	Machines map[string]Machine // by server name
+
+	Neighbours []OpenNeighbour // the sites that share servers with it
+}
+
+// OpenNeighbour is a site that shares servers with another, as far as a roll of that one needs it.
+type OpenNeighbour struct {
+	Site     fleet.SiteRef
+	Balancer Balancer          // nil when it has none
+	Members  map[string]string // all its servers → their names at its balancer
 }
 
 // ErrFenced means another replica owns the roll: stop working on it, write nothing.
 var ErrFenced = errors.New("another replica owns this roll")
+
+// LockHolder is who holds a site.
+type LockHolder struct {
+	Site fleet.SiteRef
+	Roll string
+}
 
 // Claim is a held lease on a roll.
 type Claim struct {
@@ -125,7 +142,7 @@ type Save struct {
 	Targets  []Target      // those that changed
 	Handled  []int64       // ids of the commands that were obeyed or refused
 	Events   []event.Event // what happened, in order
-	Unlock   bool          // release the site's lock
+	Unlock   bool          // release the roll's locks
 	Complete *Revision     // the site now runs this revision (Done)
 	Bar      string        // this revision id is barred on the site (rolled back)
 }

@@ -85,11 +85,12 @@ type Roll struct {
 	From     Revision       // the last completed revision when the roll started; zero on a first release. Given on a Rollback.
 	Strategy fleet.Resolved // fixed when the roll was made
 
-	Size          int  // the site's servers when the roll started
-	MinUp         int  // the floor in servers, fixed when the roll started
-	AllowDowntime bool // the floor does not hold: one-server pools, job pools
-	Balanced      bool // the site has a balancer
-	Traffic       bool // the pool declares visitors' traffic
+	Size          int     // the site's servers when the roll started
+	MinUp         int     // the floor in servers, fixed when the roll started
+	Shares        []Share // the sites that share servers with this one: they are held too, and their floors count
+	AllowDowntime bool    // the floor does not hold: one-server pools, job pools
+	Balanced      bool    // the site has a balancer
+	Traffic       bool    // the pool declares visitors' traffic
 
 	Stage      Stage
 	StageSince time.Time // when the stage (or the batch within Rolling) began
@@ -117,7 +118,7 @@ func (r Roll) Purpose() string {
 	case CatchUp:
 		return "catches the site up"
 	}
-	return "roll of " + r.Coach
+	return "roll of " + orDefault(r.Coach, r.Site.String())
 }
 
 // Pause says why a roll waits for a person.

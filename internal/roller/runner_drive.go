@@ -33,7 +33,7 @@ type drive struct {
 	asked     time.Time
 	answers   chan verdict.Verdict
 	asking    bool
-	holder    string
+	holder    LockHolder
 	unsaved   *Decision // of which it is not known whether it was saved
 	commands  []Command
 	heard     time.Time // when the commands were last asked for
@@ -150,7 +150,7 @@ func (d *drive) observation() Observation {
 	case !d.roll.Balanced && d.site.Balancer != nil:
 		obs.SiteError = "the site got a balancer after the roll was made; revoke the roll and make it again"
 	}
-	obs.LockHolder, obs.Current, obs.Barred = d.holder, d.current, d.barred
+	obs.LockHolder, obs.LockSite, obs.Current, obs.Barred = d.holder.Roll, d.holder.Site, d.current, d.barred
 	obs.Verdict, obs.Commands = d.verdict, d.commands
 	obs.Last, obs.Busy = d.hands.last, d.hands.busy
 	obs.Since, obs.Braked = d.since, d.braked.Load() != 0
@@ -162,7 +162,7 @@ func (d *drive) observation() Observation {
 // braked elsewhere, it was not more than a moment ago.
 func (d *drive) mayAct() bool {
 	now := d.now()
-	return now.Before(d.until) && d.holder == d.roll.ID && now.Sub(d.listened) <= brakeTime && d.braked.Load() == 0
+	return now.Before(d.until) && d.holder.Roll == d.roll.ID && now.Sub(d.listened) <= brakeTime && d.braked.Load() == 0
 }
 
 // save writes a decision and makes its state ours. When it is not known whether the database took it, the same decision is
@@ -286,11 +286,11 @@ func (d *drive) lookAtSite(ctx context.Context, now time.Time) {
 func (d *drive) lock(ctx context.Context, now time.Time) error {
 	call, cancel := d.patience(ctx)
 	defer cancel()
-	holder, err := d.Store.LockSite(call, d.roll.Site, d.roll.ID, d.roll.Purpose(), now, 3*d.LeaseTTL)
+	holder, err := d.Store.LockSites(call, d.roll.Locks(), d.roll.ID, d.roll.Purpose(), now, 3*d.LeaseTTL)
 	if err != nil {
 		return fmt.Errorf("lock %s: %w", d.roll.Site, err)
 	}
-	if holder == d.roll.ID && d.holder != holder && d.roll.Stage == Queued {
+	if holder.Roll == d.roll.ID && d.holder.Roll != d.roll.ID && d.roll.Stage == Queued {
 		d.forget()
 	}
 	d.holder = holder

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"railyard/internal/fleet"
 )
 
 // eyes observes a site without ever making the roll wait: each look runs beside it and reports on a channel.
@@ -16,6 +18,7 @@ type eyes struct {
 	looking      bool      // a look at the balancer is under way
 	lookingSince time.Time // when the last look began
 	members      map[string]Member
+	neighbours   map[fleet.SiteRef]Neighbour
 	seenAt       time.Time // when the look began that members are from
 	notBefore    time.Time // looks that began earlier do not count
 	arrivedAt    time.Time // when they came
@@ -29,8 +32,9 @@ type eyes struct {
 }
 
 type balancerSeen struct {
-	members map[string]Member
-	err     error
+	members    map[string]Member
+	err        error
+	neighbours map[fleet.SiteRef]Neighbour
 }
 
 type hostSeen struct {
@@ -57,19 +61,48 @@ func newEyes(ctx context.Context, now func() time.Time) *eyes {
 }
 
 func (e *eyes) lookAtBalancer(site OpenSite) {
-	if site.Balancer == nil || e.looking {
+	if (site.Balancer == nil && len(site.Neighbours) == 0) || e.looking {
 		return
 	}
 	e.looking, e.lookingSince = true, e.now()
 	go func() {
 		ctx, cancel := context.WithTimeoutCause(e.ctx, balancerPatience, errors.New("the balancer gave no answer in time"))
 		defer cancel()
-		members, err := site.Balancer.Observe(ctx)
+		var seen balancerSeen
+		if site.Balancer != nil {
+			seen.members, seen.err = site.Balancer.Observe(ctx)
+		}
+		if len(site.Neighbours) > 0 {
+			seen.neighbours = lookAtNeighbours(ctx, site.Neighbours)
+		}
 		select {
-		case e.balancer <- balancerSeen{members, err}:
+		case e.balancer <- seen:
 		case <-e.ctx.Done():
 		}
 	}()
+}
+
+// lookAtNeighbours asks the balancers of the sites that share servers with this one. Where there is none, every server is taken
+// for one that works: nothing pulls it out.
+func lookAtNeighbours(ctx context.Context, open []OpenNeighbour) map[fleet.SiteRef]Neighbour {
+	found := make(map[fleet.SiteRef]Neighbour, len(open))
+	for _, n := range open {
+		seen := Neighbour{InRotation: make(map[string]bool, len(n.Members))}
+		var members map[string]Member
+		var err error
+		if n.Balancer != nil {
+			members, err = answerInTime(ctx, n.Balancer.Observe)
+		}
+		if err != nil {
+			seen.Error = err.Error()
+		}
+		for server, member := range n.Members {
+			state := ServerState{Member: members[member]}
+			seen.InRotation[server] = n.Balancer == nil || state.inRotation(true)
+		}
+		found[n.Site] = seen
+	}
+	return found
 }
 
 func (e *eyes) sawBalancer(seen balancerSeen) {
@@ -92,6 +125,7 @@ func (e *eyes) sawBalancer(seen balancerSeen) {
 		delete(seen.members, name) // this look may be from before the order
 	}
 	e.members, e.seenAt, e.arrivedAt, e.balancerErr = seen.members, e.lookingSince, e.now(), ""
+	e.neighbours = seen.neighbours
 }
 
 // lookAtHosts asks every server that was not asked since its last action, and those that did not answer again from time to
@@ -113,7 +147,7 @@ func (e *eyes) lookAtHosts(site OpenSite, refresh time.Duration) {
 
 // forget drops everything that was seen, and what is being looked at now.
 func (e *eyes) forget() {
-	e.members, e.balancerErr, e.notBefore = nil, "not read yet", e.now()
+	e.members, e.neighbours, e.balancerErr, e.notBefore = nil, nil, "not read yet", e.now()
 	for server := range e.hosts {
 		e.acted[server]++
 	}
@@ -182,18 +216,43 @@ func (e *eyes) after(done finished, site OpenSite) {
 
 func (e *eyes) observation(site OpenSite, siteError string) Observation {
 	obs := Observation{Servers: make(map[string]ServerState, len(site.Machines)), SiteError: siteError}
-	if site.Balancer != nil {
-		obs.BalancerError, obs.BalancerSince, obs.BalancerAt = e.balancerErr, e.answersSince, e.arrivedAt
-		if old := e.now().Sub(e.seenAt); obs.BalancerError == "" && old > balancerPatience {
-			obs.BalancerError = "its last answer is " + old.Round(time.Millisecond).String() + " old"
-		}
+	trouble := e.balancerErr
+	if old := e.now().Sub(e.seenAt); trouble == "" && old > balancerPatience {
+		trouble = "its last answer is " + old.Round(time.Millisecond).String() + " old"
 	}
+	if site.Balancer != nil {
+		obs.BalancerError, obs.BalancerSince, obs.BalancerAt = trouble, e.answersSince, e.arrivedAt
+	}
+	sharedWith := e.seesNeighbours(site, &obs, trouble)
 	for name, machine := range site.Machines {
 		state := e.hosts[name]
-		state.Server = machine.Server
+		state.Server, state.SharedWith = machine.Server, sharedWith[name]
 		member, listed := e.members[MemberName(machine.Server)]
 		state.Member, state.Unlisted = member, site.Balancer != nil && !listed
 		obs.Servers[name] = state
 	}
 	return obs
+}
+
+// seesNeighbours adds what is known of the sites that share servers, and returns which site shares which server.
+func (e *eyes) seesNeighbours(site OpenSite, obs *Observation, trouble string) map[string][]fleet.SiteRef {
+	if len(site.Neighbours) == 0 {
+		return nil
+	}
+	obs.BalancerAt = e.arrivedAt
+	obs.Neighbours = make(map[fleet.SiteRef]Neighbour, len(site.Neighbours))
+	sharedWith := map[string][]fleet.SiteRef{}
+	for _, n := range site.Neighbours {
+		seen, known := e.neighbours[n.Site]
+		if !known || (trouble != "" && seen.Error == "") {
+			seen.Error = orDefault(trouble, "not read yet")
+		}
+		obs.Neighbours[n.Site] = seen
+		for name := range site.Machines {
+			if _, shared := n.Members[name]; shared {
+				sharedWith[name] = append(sharedWith[name], n.Site)
+			}
+		}
+	}
+	return sharedWith
 }

@@ -71,6 +71,7 @@ func (s *sim) checkWeight(h simHand, x *simServer, weight int, began time.Time, 
 	if now.Sub(later(x.back, x.starting)) <= now.Sub(began)+stale {
 		return // nobody could know yet that it is well again
 	}
+	s.checkShared(h, x, began)
 	roll := holder.roll
 	if n := s.remain(h, x, began, stale); n < roll.MinUp && !roll.AllowDowntime {
 		s.fail("%s is taken out, and %d stay in rotation; the floor is %d (%s)", x.name, n, roll.MinUp, roll.place())
@@ -164,6 +165,15 @@ func passes(save Save) bool {
 		}
 	}
 	return false
+}
+
+// checkNoDeadlock: rolls do not wait for each other's locks.
+func (s *sim) checkNoDeadlock() {
+	for id, x := range s.store.rolls {
+		if !x.roll.Stage.Terminal() {
+			s.fail("%s waits for ever: %s, %s", id, x.roll.place(), x.roll.Reason)
+		}
+	}
 }
 
 // checkEnd: every server runs what its roll says and is in rotation, unless it is reported or something else took it.

@@ -86,6 +86,10 @@ func (s *sim) happen(r *rand.Rand, site *simSite) {
 	switch r.IntN(12) {
 	case 0, 1:
 		s.lose(site, x, "dies", long, func(on bool) { x.down = on })
+		if other := site.shared[x.name]; other != nil && other.servers[x.name] != nil { // the whole machine does
+			twin := other.servers[x.name]
+			s.lose(other, twin, "dies", long, func(on bool) { twin.down = on })
+		}
 	case 2, 3:
 		s.lose(site, x, "falls sick", long, func(on bool) { x.sick = on })
 	case 4, 5:
@@ -165,7 +169,7 @@ func (s *sim) people() {
 	r := s.draw("people")
 	ids := slices.Sorted(maps.Keys(s.store.rolls))
 	for s.pause(r, time.Second, 25*time.Second) && !s.isCalm() {
-		s.command(r, ids[r.IntN(len(ids))], simKinds[r.IntN(len(simKinds))])
+		s.command(r, s.someRoll(r, ids), simKinds[r.IntN(len(simKinds))])
 	}
 }
 
@@ -198,6 +202,9 @@ func (s *sim) command(r *rand.Rand, id string, kind CommandKind) {
 		through.runner.mu.Unlock()
 	}
 	s.mu.Lock()
+	if stored := s.store.rolls[id]; s.wide() && stored.roll.Stage == Done && (kind == CmdRollback || kind == CmdEmergency) && !now.Before(s.store.away) {
+		s.goBack(stored.roll, kind)
+	}
 	if stored := s.store.rolls[id]; !stored.roll.Stage.Terminal() && !time.Now().Before(s.store.away) {
 		s.store.nextID++
 		c := Command{ID: s.store.nextID, Roll: id, Kind: kind, Actor: "person:p", Reason: "asked", At: now}
@@ -255,6 +262,7 @@ func (s *sim) finish() {
 			}
 		})
 		if len(open) == 0 {
+			s.locked(s.checkNoDeadlock)
 			break
 		}
 		if tries > 40 {
@@ -305,8 +313,11 @@ func (s *sim) settles() bool {
 		moving := ""
 		s.locked(func() {
 			for id, x := range s.store.rolls {
-				holder := s.store.rolls[s.store.locks[x.roll.Site]]
-				waits := x.roll.Stage == Queued && holder != nil && holder != x && holder.roll.Pause != nil
+				waits := false
+				for _, site := range x.roll.Locks() {
+					holder := s.store.rolls[s.store.locks[site]]
+					waits = waits || x.roll.Stage == Queued && holder != nil && holder != x && (holder.roll.Pause != nil || holder.roll.Stage == Queued)
+				}
 				if !x.roll.Stage.Terminal() && x.roll.Pause == nil && !waits {
 					moving = id
 				}

@@ -24,6 +24,7 @@ type simSite struct {
 	badSmoke  map[string]bool       // revision → its smoke test fails on some servers
 	badHealth map[string]bool       // revision → servers that run it fall sick
 	breaches  map[string]bool       // revision → the monitor sees a hard breach where it takes traffic
+	shared    map[string]*simSite   // server → the other site that has the machine too
 }
 
 type simServer struct {
@@ -63,7 +64,7 @@ func (s *sim) addSite(i int) {
 	site := &simSite{
 		sim: s, ref: fleet.SiteRef{Environment: "PROD", Pool: fmt.Sprintf("pool%d", i)}, balanced: r.IntN(5) > 0,
 		servers: map[string]*simServer{}, gone: map[string]*simServer{},
-		badSmoke: map[string]bool{}, badHealth: map[string]bool{}, breaches: map[string]bool{},
+		badSmoke: map[string]bool{}, badHealth: map[string]bool{}, breaches: map[string]bool{}, shared: map[string]*simSite{},
 	}
 	first := r.IntN(10) == 0
 	old := simRevision(0)
@@ -331,6 +332,7 @@ func (p *simProc) OpenSite(ref fleet.SiteRef) (OpenSite, error) {
 	for name, x := range site.servers {
 		open.Machines[name] = Machine{Site: ref, Server: fleet.Server{Name: name, Smoke: x.smoke}}
 	}
+	open.Neighbours = site.neighbours(p)
 	return open, nil
 }
 

@@ -219,8 +219,10 @@ func (v simView) SaveRoll(ctx context.Context, c Claim, save Save) error {
 		if save.Bar != "" {
 			v.barred[site][save.Bar] = "rolled back by " + r.roll.ID
 		}
-		if save.Unlock && v.locks[site] == r.roll.ID {
-			delete(v.locks, site)
+		for _, held := range r.roll.Locks() {
+			if save.Unlock && v.locks[held] == r.roll.ID {
+				delete(v.locks, held)
+			}
 		}
 		return nil
 	})
@@ -239,16 +241,23 @@ func (v simView) PendingCommands(ctx context.Context, roll string) (pending []Co
 	return pending, err
 }
 
-func (v simView) LockSite(ctx context.Context, site fleet.SiteRef, roll, _ string, _ time.Time, _ time.Duration) (holder string, err error) {
-	err = v.call(ctx, "lock "+roll, func() error {
-		held := v.rolls[v.locks[site]]
-		if held == nil || held.roll.Stage.Terminal() {
-			v.locks[site] = roll
-		}
-		holder = v.locks[site]
-		return nil
-	})
+func (v simView) LockSites(ctx context.Context, sites []fleet.SiteRef, roll, _ string, _ time.Time, _ time.Duration) (holder LockHolder, err error) {
+	err = v.call(ctx, "lock "+roll, func() error { holder = v.lock(sites, roll); return nil })
 	return holder, err
+}
+
+// lock takes locks in order, up to the first that another roll holds. sim.mu is held.
+func (st *simStore) lock(sites []fleet.SiteRef, roll string) (holder LockHolder) {
+	for _, site := range sites {
+		held := st.rolls[st.locks[site]]
+		if held == nil || held.roll.Stage.Terminal() {
+			st.locks[site] = roll
+		}
+		if holder = (LockHolder{Site: site, Roll: st.locks[site]}); holder.Roll != roll {
+			return holder
+		}
+	}
+	return holder
 }
 
 func (v simView) SiteRevision(ctx context.Context, site fleet.SiteRef) (r Revision, err error) {

@@ -34,7 +34,7 @@ func (d *decider) advance() bool {
 func (d *decider) begin() bool {
 	if d.obs.LockHolder != d.ID {
 		if d.obs.LockHolder != "" {
-			d.Reason = fmt.Sprintf("waits for %s, which %s is rolling", d.Site, d.obs.LockHolder)
+			d.Reason = fmt.Sprintf("waits for %s, which %s is rolling", d.obs.LockSite, d.obs.LockHolder)
 		}
 		return false
 	}
@@ -45,7 +45,7 @@ func (d *decider) begin() bool {
 		d.wakeIn(100 * time.Millisecond)
 		return false
 	}
-	if d.Kind == Rollback && d.From.ID != d.obs.Current.ID {
+	if d.Kind == Rollback && d.From.ID != "" && d.From.ID != d.obs.Current.ID {
 		d.enter(Revoked, 0, fmt.Sprintf("%s: %s runs %s, not %s, from which this roll was to go back; no server was touched", ErrNewer, d.Site,
 			d.obs.Current.words(), d.From.words()))
 		return true

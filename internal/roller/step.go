@@ -108,11 +108,13 @@ func (d *decider) takeOut(t *Target, s ServerState) bool {
 		return d.settle(t, "already on the revision")
 	case s.Member.Foreign && !t.Touched:
 		return d.owe(t, "in somebody's maintenance: "+s.Member.Detail)
+	case d.unheld(s) != "" && !t.Touched:
+		return d.owe(t, d.unheld(s))
 	case !d.Balanced && d.Stage == RollingBack && d.From.ID == "":
 		return d.settle(t, "keeps the revision: nothing to return to, and no balancer to take it out of")
 	case d.Roll.Pause != nil, d.obs.BalancerError != "", s.Unlisted:
 		return false // a paused roll takes no further server, and nothing is taken unseen
-	case d.Balanced && !d.obs.BalancerAt.IsZero() && d.now.Sub(d.obs.BalancerAt) > fresh:
+	case (d.Balanced || len(s.SharedWith) > 0) && !d.obs.BalancerAt.IsZero() && d.now.Sub(d.obs.BalancerAt) > fresh:
 		d.wakeIn(time.Millisecond) // look first
 		return false
 	case !d.floor.take(s, d.Balanced):

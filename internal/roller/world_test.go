@@ -40,6 +40,11 @@ type world struct {
 	since   time.Time // when the process began to look
 	braked  bool      // in memory
 	nextID  int64
+
+	shared   []string        // servers that host the pool jobs too
+	jobs     map[string]bool // its servers → in rotation there
+	jobsAway string          // why its balancer cannot be read
+	holderOf fleet.SiteRef   // what holder holds
 }
 
 type vserver struct {
@@ -120,6 +125,15 @@ func (w *world) observe() Observation {
 			state.HostError, state.Host = "no route", HostState{}
 		}
 		obs.Servers[name] = state
+	}
+	for _, name := range w.shared {
+		state := obs.Servers[name]
+		state.SharedWith = []fleet.SiteRef{jobsSite}
+		obs.Servers[name] = state
+	}
+	if w.shared != nil {
+		obs.Neighbours = map[fleet.SiteRef]Neighbour{jobsSite: {InRotation: w.jobs, Error: w.jobsAway}}
+		obs.LockSite = w.holderOf
 	}
 	if q, ok := w.roll.Question(obs); ok {
 		obs.Verdict = w.judge(q, w.now)

@@ -171,8 +171,9 @@ func (y *driftYard) tells(begins string) bool {
 	return slices.ContainsFunc(y.told("site/PROD/hotel-api"), func(line string) bool { return strings.HasPrefix(line, begins) })
 }
 
-// release rolls a first version out.
-func (y *driftYard) release() roller.AppRelease {
+// pack publishes a package of hotel-api.
+func (y *driftYard) pack() roller.AppRelease {
+	y.t.Helper()
 	var tgz bytes.Buffer
 	gz := gzip.NewWriter(&tgz)
 	archive := tar.NewWriter(gz)
@@ -183,7 +184,12 @@ func (y *driftYard) release() roller.AppRelease {
 	fatal(y.t, gz.Close())
 	digest, _, err := y.packages.Put(y.t.Context(), &tgz, 1<<20)
 	fatal(y.t, err)
-	app := roller.AppRelease{App: "hotel-api", Package: digest, Version: "1.4.2"}
+	return roller.AppRelease{App: "hotel-api", Package: digest, Version: "1.4.2"}
+}
+
+// release rolls a first version out.
+func (y *driftYard) release() roller.AppRelease {
+	app := y.pack()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	info, _ := y.topology.get().Site(y.site)
 	fatal(y.t, y.store.AddRoll(y.t.Context(), roller.Roll{

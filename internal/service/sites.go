@@ -43,6 +43,16 @@ func (s *sites) OpenSite(ref fleet.SiteRef) (roller.OpenSite, error) {
 	for _, server := range info.Site.Servers {
 		open.Machines[server.Name] = roller.Machine{Site: ref, Server: server, Apps: t.AppsOf(ref.Pool)}
 	}
+	for _, n := range info.Neighbours {
+		neighbour := roller.OpenNeighbour{Site: n.Ref, Members: map[string]string{}}
+		if neighbour.Balancer, err = s.balancer(n.Site.Balancer); err != nil {
+			return roller.OpenSite{}, fmt.Errorf("open site %s, which shares servers with %s: %w", n.Ref, ref, err)
+		}
+		for _, server := range n.Site.Servers {
+			neighbour.Members[server.Name] = roller.MemberName(server)
+		}
+		open.Neighbours = append(open.Neighbours, neighbour)
+	}
 	return open, nil
 }
 

@@ -276,8 +276,13 @@ func (t *tx) effects(ctx context.Context, save roller.Save) error {
 			return err
 		}
 	}
-	if save.Unlock {
-		return t.DeleteSiteLock(ctx, db.DeleteSiteLockParams{Site: site.String(), Roll: save.Roll.ID})
+	if !save.Unlock {
+		return nil
+	}
+	for _, held := range save.Roll.Locks() {
+		if err := t.DeleteSiteLock(ctx, db.DeleteSiteLockParams{Site: held.String(), Roll: save.Roll.ID}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

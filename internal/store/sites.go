@@ -20,18 +20,30 @@ import (
 // errAgain runs a transaction again that met another one in a row.
 var errAgain = errors.New("changed by another replica while it was read")
 
-// LockSite implements roller.Store. The lock of a roll that has not ended is never given to another, however long its
-// lease is over: when every replica was down for a while, the roll in the middle of its work still owns its site.
-func (s *Store) LockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error) {
+// LockSites implements roller.Store. The lock of a roll that has not ended is never given to another, however long its
+// lease is over: when every replica was down for a while, the roll in the middle of its work still owns its sites.
+func (s *Store) LockSites(ctx context.Context, sites []fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder roller.LockHolder, err error) {
 	for {
-		err = s.write(ctx, lease, fmt.Sprintf("lock site %s for roll %s", site, roll), func(t *tx) error {
-			holder, err = t.lockSite(ctx, site, roll, reason, now, ttl)
+		err = s.write(ctx, lease, fmt.Sprintf("lock %v for roll %s", sites, roll), func(t *tx) error {
+			holder, err = t.lockSites(ctx, sites, roll, reason, now, ttl)
 			return err
 		})
 		if !errors.Is(err, errAgain) || ctx.Err() != nil {
 			return holder, err
 		}
 	}
+}
+
+// lockSites takes sites one after the other, up to the first that another roll holds.
+func (t *tx) lockSites(ctx context.Context, sites []fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder roller.LockHolder, err error) {
+	for _, site := range sites {
+		holder.Site = site
+		holder.Roll, err = t.lockSite(ctx, site, roll, reason, now, ttl)
+		if err != nil || holder.Roll != roll {
+			return holder, err
+		}
+	}
+	return holder, nil
 }
 
 func (t *tx) lockSite(ctx context.Context, site fleet.SiteRef, roll, reason string, now time.Time, ttl time.Duration) (holder string, err error) {

@@ -14,10 +14,16 @@ import (
 // lockSite asks for the lock and checks who has it then.
 func lockSite(t *testing.T, s *store.Store, roll string, now time.Time, want string) {
 	t.Helper()
-	holder, err := s.LockSite(t.Context(), site, roll, "releases "+roll, now, ttl)
+	lockSites(t, s, roll, now, want, site)
+}
+
+// lockSites asks for several locks and checks who has the first that cannot be had.
+func lockSites(t *testing.T, s *store.Store, roll string, now time.Time, want string, sites ...fleet.SiteRef) {
+	t.Helper()
+	holder, err := s.LockSites(t.Context(), sites, roll, "releases "+roll, now, ttl)
 	ok(t, err)
-	if holder != want {
-		t.Fatalf("%s asked for the lock: %q has it, want %q", roll, holder, want)
+	if holder.Roll != want {
+		t.Fatalf("%s asked for %v: %v has it, want %q", roll, sites, holder, want)
 	}
 }
 
@@ -49,16 +55,44 @@ var siteRules = []rule{
 		end(t, s, claimRoll(t, s, "a", t0), roller.Done, func(*roller.Save) {})
 		lockSite(t, s, "r-2", t0.Add(1000*ttl), "r-2")
 	}},
+	{"a roll that needs several sites takes them in order, and keeps those before the first that another holds", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		jobs := fleet.SiteRef{Environment: "PROD", Pool: "jobs"}
+		ok(t, s.AddRoll(t.Context(), roll("r-1", 1)))
+		both := roll("r-2", 1)
+		both.Shares = []roller.Share{{Site: jobs, MinUp: 1}}
+		equal(t, "locks", both.Locks(), []fleet.SiteRef{site, jobs})
+		ok(t, s.AddRoll(t.Context(), both))
+		lockSites(t, s, "r-1", t0, "r-1", jobs)
+		lockSites(t, s, "r-2", t0, "r-1", both.Locks()...)
+		lockSite(t, s, "r-3", t0.Add(1000*ttl), "r-2")
+		claims := must[[]roller.Claim](t)(s.ClaimRolls(t.Context(), "a", t0, ttl))
+		end(t, s, claims[0], roller.Done, func(save *roller.Save) { save.Roll.Site = jobs; save.Unlock = true })
+		lockSites(t, s, "r-2", t0, "r-2", both.Locks()...)
+		end(t, s, claims[1], roller.Done, func(save *roller.Save) { save.Unlock = true })
+		equal(t, "states", must[[]store.SiteState](t)(s.SiteStates(t.Context())), []store.SiteState{})
+	}},
+	{"a roll that is added with its locks has them all or is not added", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		jobs := fleet.SiteRef{Environment: "PROD", Pool: "jobs"}
+		ok(t, s.AddRoll(t.Context(), roll("r-1", 1)))
+		lockSites(t, s, "r-1", t0, "r-1", jobs)
+		both := roll("r-2", 1)
+		both.Shares = []roller.Share{{Site: jobs}}
+		wantErr(t, s.AddHeldRoll(t.Context(), both, ttl), pipeline.ErrConflict)
+		wantErr(t, second(s.Roll(t.Context(), "r-2")), pipeline.ErrNotFound)
+		lockSite(t, s, "r-3", t0, "r-3")
+	}},
 	{"of rolls that ask at once one gets the lock", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		holders := make(chan string)
 		for _, r := range []string{"r-1", "r-2", "r-3", "r-4", "r-5", "r-6", "r-7", "r-8"} {
 			go func() {
-				holder, err := s.LockSite(t.Context(), site, r, "", t0, ttl)
+				holder, err := s.LockSites(t.Context(), []fleet.SiteRef{site}, r, "", t0, ttl)
 				if err != nil {
 					t.Error(err)
 				}
-				holders <- holder
+				holders <- holder.Roll
 			}()
 		}
 		first := <-holders

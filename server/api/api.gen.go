@@ -303,6 +303,18 @@ type Finding struct {
 	Value   *float64 `json:"value,omitempty"`
 }
 
+// Lock who holds the site; a roll of another pool does while it rolls servers that both share
+type Lock struct {
+	// Reason Example: roll of hotel-api-7.2
+	Reason string `json:"reason"`
+
+	// Roll Example: hotel-api-7.2-PROD-hotel-api
+	Roll string `json:"roll"`
+
+	// Until unless it is renewed; the lock of a roll that has not ended is never given away
+	Until time.Time `json:"until"`
+}
+
 // Package defines model for Package.
 type Package struct {
 	// Digest Example: sha256:9f86…
@@ -372,6 +384,9 @@ type Site struct {
 	// Environment Example: PROD
 	Environment string `json:"environment"`
 
+	// Lock who holds the site; a roll of another pool does while it rolls servers that both share
+	Lock *Lock `json:"lock,omitempty"`
+
 	// Pool Example: hotel-api
 	Pool string `json:"pool"`
 
@@ -381,7 +396,7 @@ type Site struct {
 	// Revision id of the last completed revision; absent before the first
 	Revision *string `json:"revision,omitempty"`
 
-	// Roll the roll that holds the site's lock
+	// Roll the roll that holds the site's lock, or waits for it
 	Roll    *string  `json:"roll,omitempty"`
 	Sbu     string   `json:"sbu"`
 	Servers []Server `json:"servers"`
