@@ -137,19 +137,3 @@ func TestEveryTwentiethRequestFailingIsFoundInAboutTwoHundredRequests(t *testing
 		}
 	}
 }
-
-func BenchmarkJudgeTwentyIndicatorsOnFiveHundredServers(b *testing.B) {
-	q, s := baking()
-	q.Stage, q.Batch, q.Exposed = "rolling", 1, nil
-	for n := range 500 {
-		q.Exposed = append(q.Exposed, fmt.Sprintf("hotel-api-%d", n+10))
-		s[q.Exposed[n]] = counts(float64(n%9), 600)
-	}
-	indicators, samples := manyIndicators(20), rollmon.Samples{}
-	for _, i := range indicators {
-		samples[i.Name] = rollmon.Reading{Servers: s}
-	}
-	for b.Loop() {
-		rollmon.Judge(q, indicators, samples, since.Add(time.Minute))
-	}
-}

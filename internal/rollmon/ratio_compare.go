@@ -164,7 +164,7 @@ func (j ratioJudge) allowance(alpha float64) (a allowance, ok bool) {
 func atMost(t tally, alpha float64) float64 {
 	k, n := t.failures, t.attempts
 	low, high := float64(k)/float64(max(n, 1)), 1.0
-	for range 60 {
+	for range 40 {
 		middle := low + (high-low)/2
 		if logEvidenceBelow(k, n, middle) >= -math.Log(alpha) {
 			high = middle

@@ -137,11 +137,15 @@ type pointJSON struct {
 
 // MarshalJSON writes a point, and as a word a value that is no number.
 func (p Point) MarshalJSON() ([]byte, error) {
-	at := p.At
-	if y := at.Year(); y < 0 || y > 9999 { // RFC 3339 ends there, and so does the belief in a source's clock
-		at = time.Date(min(max(y, 0), 9999), 1, 1, 0, 0, 0, 0, time.UTC)
+	return json.Marshal(pointJSON{dated(p.At), figure(p.Value)})
+}
+
+// dated is a time that can be written: RFC 3339 ends with the year 9999, and so does the belief in a source's clock.
+func dated(t time.Time) time.Time {
+	if y := t.UTC().Year(); y < 1 || y > 9998 { // a time zone may shift it by one
+		return time.Date(min(max(y, 1), 9998), 1, 1, 0, 0, 0, 0, time.UTC)
 	}
-	return json.Marshal(pointJSON{at, figure(p.Value)})
+	return t
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -85,9 +85,9 @@ func series(points []Point, from, until time.Time) ([]Point, string) {
 		case math.IsNaN(p.Value) || math.Abs(p.Value) > largest:
 			return nil, fmt.Sprintf("its measurement of %s is %v, not a number", clock(p.At), p.Value)
 		case p.At.After(until.Add(slack)):
-			return nil, fmt.Sprintf("it has a measurement of %s, which is %s after the look: a clock is off", p.At.UTC().Format(time.RFC3339), p.At.Sub(until).Round(time.Second))
+			return nil, fmt.Sprintf("it has a measurement of %s, which is %s after the look: a clock is off", dated(p.At).UTC().Format(time.RFC3339), p.At.Sub(until).Round(time.Second))
 		case p.At.Before(from.Add(-slack)):
-			return nil, fmt.Sprintf("it has a measurement of %s, which is %s before the time that was asked for", p.At.UTC().Format(time.RFC3339), from.Sub(p.At).Round(time.Second))
+			return nil, fmt.Sprintf("it has a measurement of %s, which is %s before the time that was asked for", dated(p.At).UTC().Format(time.RFC3339), from.Sub(p.At).Round(time.Second))
 		case n > 0 && p.At.Equal(last):
 			return nil, fmt.Sprintf("it has two measurements of %s", clock(p.At))
 		case n > 0 && p.At.Before(last):
@@ -107,7 +107,7 @@ func stale(points []Point, step time.Duration, now time.Time) string {
 	return ""
 }
 
-func clock(t time.Time) string { return t.UTC().Format("15:04:05") }
+func clock(t time.Time) string { return dated(t).UTC().Format("15:04:05") }
 
 // values are the measured values alone.
 func values(points []Point) []float64 {
