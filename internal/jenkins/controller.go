@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -28,6 +29,8 @@ type Config struct {
 	Token   string        // API token, or password; already resolved
 	CAFile  string        // PEM file of a private CA; "" for the system's
 	Timeout time.Duration // of one request; 15 s when 0
+	// Dial opens connections: through a tunnel, or in memory. The usual way when nil.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 const (
@@ -68,6 +71,9 @@ func New(cfg Config, log logrus.FieldLogger) (*Controller, error) {
 		return fail("credentials", errors.New("user and API token are needed"))
 	}
 	network := http.DefaultTransport.(*http.Transport).Clone()
+	if cfg.Dial != nil {
+		network.DialContext, network.Proxy = cfg.Dial, nil
+	}
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
 		if err != nil {

@@ -49,7 +49,7 @@ func (c *Controller) lookFor(ctx context.Context, a Ask) (Build, error) {
 	err = c.pages(ctx, a.Job, 0, pageMargin, func(page []Build) bool {
 		for _, b := range page {
 			if b.Deployment == a.Deployment {
-				found, ok = b, true // an older one replaces a newer one, and any replaces an item
+				found, ok = theOne(found, b), true
 			}
 		}
 		return ok
@@ -123,3 +123,17 @@ func (c *Controller) queue(ctx context.Context) (map[string]map[string]Build, er
 	}
 	return out, nil
 }
+
+// theOne is the build that a deployment's result is read from, given what was
+// found so far and an older build: the oldest, and any rather than a queue item.
+// Of two builds that begin at once the newer may be the one that Railyard lets
+// work; then the older ends NOT_BUILT.
+func theOne(have, older Build) Build {
+	if have.Number > 0 && have.Result != notBuilt && older.Result == notBuilt && older.Done() {
+		return have
+	}
+	return older
+}
+
+// notBuilt is the result of a build that found nothing to do.
+const notBuilt = "NOT_BUILT"

@@ -22,7 +22,7 @@ const (
 //
 // A deployment that is not in the answer may be on its way from queue to build,
 // or be lost with the queue, or be old: ask Find. If a deployment was triggered
-// twice, its first build is the one. A job that does not exist has no builds.
+// twice, its first build is the one that did not end NOT_BUILT. A job that does not exist has no builds.
 // After an error for one job, what was found for the others is returned too; as
 // long as it lasts, the jobs of the same query are asked in turn, a few per Poll.
 func (c *Controller) Poll(ctx context.Context, jobs []string) ([]Build, error) {
@@ -103,7 +103,7 @@ func (l *look) deeper(ctx context.Context, job string, page []Build, size int) e
 				deepest = seen
 			}
 			if b.Deployment != "" {
-				l.found[job][b.Deployment] = b // an older one replaces a newer one
+				l.found[job][b.Deployment] = theOne(l.found[job][b.Deployment], b)
 			}
 		}
 		return seen-deepest >= pollMargin

@@ -66,9 +66,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	// A rejected crumb means that nothing was done, so this one repetition of
 	// a POST is safe: sessions end with every restart of Jenkins.
-	page := readPage(answer)
-	if !strings.Contains(page, noValidCrumb) {
-		return nil, refusal(r, answer, page)
+	page, err := readPage(answer)
+	if err != nil || !strings.Contains(page, noValidCrumb) {
+		return nil, refusal(r, answer, page, err)
 	}
 	if err := t.fetchCrumb(r.Context()); err != nil {
 		return nil, err
@@ -149,7 +149,8 @@ func (t *transport) judge(r *http.Request, answer *http.Response, err error) (*h
 		}
 		return nil, fmt.Errorf("%s: %w: redirected to %s: correct the controller's URL", object(r), ErrNotJenkins, where)
 	case answer.StatusCode >= 400:
-		return nil, refusal(r, answer, readPage(answer))
+		page, err := readPage(answer)
+		return nil, refusal(r, answer, page, err)
 	case wanted != "" && got != wanted:
 		answer.Body.Close()
 		return nil, fmt.Errorf("%s: %w: got %q where %s was expected: check the controller's URL and what stands in front of it",
@@ -188,9 +189,13 @@ func wantedType(r *http.Request) string {
 
 var missingPermission = regexp.MustCompile(`([^\s<>]+) is missing the ([^\s<>]+/[^\s<>]+) permission`)
 
-// refusal is the error for a status of 400 or more.
-func refusal(r *http.Request, answer *http.Response, page string) error {
+// refusal is the error for a status of 400 or more. A page that broke off says
+// nothing: what is missing of it may be that only the crumb was too old.
+func refusal(r *http.Request, answer *http.Response, page string, cut error) error {
 	status := answer.StatusCode
+	if cut != nil {
+		return fmt.Errorf("%s: %w: the page of an answer with %d broke off: %w", object(r), ErrUnreachable, status, cut)
+	}
 	reason := answer.Header.Get("X-Error")
 	if reason == "" {
 		reason = sentence(page)
@@ -248,10 +253,10 @@ func sentence(page string) string {
 	return text
 }
 
-func readPage(answer *http.Response) string {
+func readPage(answer *http.Response) (string, error) {
 	defer answer.Body.Close()
-	page, _ := io.ReadAll(io.LimitReader(answer.Body, maxPage)) // half a page is as good
-	return string(page)
+	page, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
+	return string(page), err
 }
 
 func readBody(r *http.Request) ([]byte, error) {

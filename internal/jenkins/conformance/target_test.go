@@ -11,6 +11,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +28,7 @@ var (
 	flagURL   = flag.String("jenkins-url", "", "controller to test; a stand-in when empty")
 	flagUser  = flag.String("jenkins-user", "", "its user")
 	flagToken = flag.String("jenkins-token", "", "the user's API token")
+	flagGit   = flag.String("jenkins-git", "", "a repository that the controller can clone, with a branch feature/x and a Jenkinsfile in it")
 )
 
 // target is a controller under test, and a folder in it for the cases.
@@ -42,7 +46,7 @@ func newTarget(t *testing.T) *target {
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if x.url == "" {
-		s, err := jenkinstest.Start(jenkinstest.Options{Dir: t.TempDir(), ContextPath: "/jenkins", RootURL: "http://ci.example.org/jenkins/"})
+		s, err := jenkinstest.Start(jenkinstest.Options{Dir: t.TempDir(), ContextPath: "/jenkins", RootURL: "http://ci.example.org/jenkins/", Engine: engine(allScripts...)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,4 +226,27 @@ func (x *target) eventually(t *testing.T, what string, condition func() bool) {
 			t.Fatalf("waited too long for %s", what)
 		}
 	}
+}
+
+// repository is the URL of a git repository with a branch feature/x.
+func (x *target) repository(t *testing.T) string {
+	t.Helper()
+	if *flagGit != "" {
+		return *flagGit
+	}
+	if *flagURL != "" {
+		t.Fatal("this case needs -jenkins-git: a repository that the controller can clone, with a branch feature/x and a Jenkinsfile in it")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Jenkinsfile"), []byte(failing.groovy), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "feature/x"}, {"add", "."}, {"-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "x"},
+	} {
+		if out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	return dir
 }

@@ -31,7 +31,7 @@ func orNull(s string) any {
 }
 
 func (q *request) rootBean() *export.Object {
-	all := obj("hudson.model.AllView", export.ShowAt(2, "name", "all"), export.ShowAt(2, "url", q.urlBase()))
+	all, views := q.viewBeans(q.c.root)
 	return obj("hudson.model.Hudson",
 		export.Show("assignedLabels", []*export.Object{obj("", export.ShowAt(2, "name", "built-in"))}),
 		export.Show("mode", "NORMAL"),
@@ -49,7 +49,7 @@ func (q *request) rootBean() *export.Object {
 		export.Show("url", orNull(q.c.rootURL)),
 		export.Show("useCrumbs", !q.o.DisableCrumbs),
 		export.Show("useSecurity", true),
-		export.Show("views", []*export.Object{all}),
+		export.Show("views", views),
 	)
 }
 
@@ -97,10 +97,10 @@ func (q *request) itemBean(it *item) *export.Object {
 		export.ShowAt(999, "url", q.urlBase()+it.path()),
 	}
 	if it.isFolder() {
-		all := obj("hudson.model.AllView", export.ShowAt(2, "name", "all"), export.ShowAt(2, "url", q.urlBase()+it.path()))
+		all, views := q.viewBeans(it)
 		return obj(it.config.class, append(fields,
 			export.Show("jobs", func() any { return q.itemBeans(it) }),
-			export.Show("primaryView", all), export.Show("views", []*export.Object{all}))...)
+			export.Show("primaryView", all), export.Show("views", views))...)
 	}
 	fields = append(fields,
 		export.Show("buildable", !it.config.disabled),

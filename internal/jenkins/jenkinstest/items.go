@@ -23,10 +23,11 @@ type item struct {
 	kids   map[string]*item // of a folder
 	next   int64            // number of the next build
 	builds map[int64]*build
-	order  []int64 // build numbers, ascending
-	active int     // builds that hold the job: from pending to completed
-	gone   bool    // deleted while a build of it was running
-	branch string  // of a multibranch Pipeline: "feature/x"; "" otherwise
+	order  []int64          // build numbers, ascending
+	active int              // builds that hold the job: from pending to completed
+	gone   bool             // deleted while a build of it was running
+	views  map[string]*view // of a folder, besides the one that shows all
+	branch string           // of a multibranch Pipeline: "feature/x"; "" otherwise
 }
 
 func (i *item) isFolder() bool {

@@ -2,6 +2,7 @@ package jenkinstest
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +26,8 @@ type Options struct {
 	Dir string
 	// Addr to listen on; "127.0.0.1:0" (a free port) when empty.
 	Addr string
+	// Listen opens the port, for instance one in memory; net.Listen when nil.
+	Listen func(network, address string) (net.Listener, error)
 	// ContextPath prefixes every path: "/jenkins"; "" for none.
 	ContextPath string
 	// RootURL is the configured "Jenkins URL". Empty: not configured, as in a
@@ -114,6 +117,9 @@ func (o *Options) fill() error {
 	setDefault(&o.KillGrace, 5*time.Second)
 	if len(o.Users) == 0 {
 		o.Users = DefaultUsers()
+	}
+	if o.Listen == nil {
+		o.Listen = net.Listen
 	}
 	if o.Clock == nil {
 		o.Clock = wallClock{}

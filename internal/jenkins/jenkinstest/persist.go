@@ -110,6 +110,9 @@ func (c *controller) load() error {
 }
 
 func (c *controller) loadFolder(folder *item) error {
+	if err := c.loadViews(folder); err != nil {
+		return err
+	}
 	dirs, err := subdirectories(filepath.Join(folder.dir, "jobs"))
 	if err != nil {
 		return err

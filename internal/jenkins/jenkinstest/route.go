@@ -20,6 +20,14 @@ func (q *request) route() {
 	for len(q.rest) >= 2 && (q.rest[0] == "job" || q.rest[0] == "view") {
 		kind, name := q.next(), q.next()
 		if kind == "view" {
+			if v := at.views[name]; v != nil && (len(q.rest) == 0 || q.rest[0] != "job") {
+				q.view(at, v)
+				return
+			}
+			if name != "all" && at.views[name] == nil {
+				q.notFound()
+				return
+			}
 			continue
 		}
 		if at = at.kids[name]; at == nil || !q.who.may(jobDiscover) {
@@ -52,6 +60,8 @@ func (q *request) root() {
 		q.queueAction()
 	case "createItem":
 		q.createItem(q.c.root)
+	case "createView":
+		q.createView(q.c.root)
 	case "computer":
 		if q.isAPI() {
 			q.json(q.computersBean())
@@ -94,6 +104,8 @@ func (q *request) folder(f *item) {
 		q.folderPage(f)
 	case "createItem":
 		q.createItem(f)
+	case "createView":
+		q.createView(f)
 	case "config.xml":
 		q.configXML(f)
 	case "doDelete":

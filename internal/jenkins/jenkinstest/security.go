@@ -16,18 +16,21 @@ import (
 // Permissions as people see them. The header X-Required-Permission has the
 // names of the Java constants.
 const (
-	administer   = "Overall/Administer"
-	overallRead  = "Overall/Read"
-	jobDiscover  = "Job/Discover"
-	jobRead      = "Job/Read"
-	jobBuild     = "Job/Build"
-	jobCancel    = "Job/Cancel"
-	jobConfigure = "Job/Configure"
-	jobCreate    = "Job/Create"
-	jobDelete    = "Job/Delete"
-	jobExtRead   = "Job/ExtendedRead"
-	runUpdate    = "Run/Update"
-	runDelete    = "Run/Delete"
+	administer    = "Overall/Administer"
+	overallRead   = "Overall/Read"
+	jobDiscover   = "Job/Discover"
+	jobRead       = "Job/Read"
+	jobBuild      = "Job/Build"
+	jobCancel     = "Job/Cancel"
+	jobConfigure  = "Job/Configure"
+	jobCreate     = "Job/Create"
+	jobDelete     = "Job/Delete"
+	jobExtRead    = "Job/ExtendedRead"
+	runUpdate     = "Run/Update"
+	viewCreate    = "View/Create"
+	viewConfigure = "View/Configure"
+	viewDelete    = "View/Delete"
+	runDelete     = "Run/Delete"
 )
 
 // implied lists what a permission brings along.
@@ -39,7 +42,7 @@ var implied = map[string][]string{
 // javaName is the permission's name in headers: "hudson.model.Item.Build".
 func javaName(permission string) string {
 	kind, name, _ := strings.Cut(permission, "/")
-	owner := map[string]string{"Overall": "Hudson", "Job": "Item", "Run": "Run"}[kind]
+	owner := map[string]string{"Overall": "Hudson", "Job": "Item", "Run": "Run", "View": "View"}[kind]
 	return "hudson.model." + owner + "." + name
 }
 

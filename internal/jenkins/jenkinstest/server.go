@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -71,7 +70,7 @@ func Start(o Options) (*Server, error) {
 
 // listen opens the port; the second time it is the one it had before.
 func (s *Server) listen() error {
-	l, err := net.Listen("tcp", s.addr)
+	l, err := s.o.Listen("tcp", s.addr)
 	if err != nil {
 		return fmt.Errorf("jenkinstest: listen: %w", err)
 	}
