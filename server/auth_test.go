@@ -75,6 +75,8 @@ func fillBody(path string) string {
 		return `{"command":"brake","reason":"test"}`
 	case strings.HasSuffix(path, "/bars/clear"):
 		return `{"environment":"PROD","pool":"hotel-api","revision":"45c5994d2742","reason":"test"}`
+	case strings.HasSuffix(path, "/verdicts"):
+		return `{"pass":true,"reason":"test"}`
 	case strings.HasSuffix(path, "/begin"):
 		return `{"job":"deliver/hotel-api","number":1}`
 	}

@@ -120,7 +120,8 @@ func verdictOf(v *verdict.Verdict) *api.Verdict {
 	out := api.Verdict{Outcome: api.VerdictOutcome(v.Outcome), Reason: v.Reason, At: v.At, Stage: v.Stage, Batch: v.Batch, Findings: []api.Finding{}}
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, api.Finding{Indicator: f.Indicator, Server: optional(f.Server), Outcome: string(f.Outcome),
-			Value: finite(&f.Value), Limit: finite(&f.Limit), Baseline: finite(f.Baseline), Samples: optional(f.Samples), P: finite(f.P), Reason: f.Reason})
+			Value: finite(&f.Value), Limit: finite(&f.Limit), Baseline: finite(f.Baseline), Before: finite(f.Before), Samples: optional(f.Samples),
+			Test: optional(f.Test), P: finite(f.P), Level: finite(f.Level), Effect: finite(f.Effect), Weight: optional(f.Weight), Reason: f.Reason})
 	}
 	return &out
 }

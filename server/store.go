@@ -8,8 +8,10 @@ import (
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
+	"railyard/internal/rollmon"
 	"railyard/internal/rop"
 	"railyard/internal/store"
+	"railyard/internal/verdict"
 	"railyard/pipeline"
 )
 
@@ -40,6 +42,8 @@ type orders interface {
 	AddRollCommand(ctx context.Context, c roller.Command, events ...event.Event) (id int64, err error)
 	// AddHeldRoll keeps a roll and takes its site's lock for it, so that nothing comes between its plan and its start.
 	AddHeldRoll(ctx context.Context, r roller.Roll, ttl time.Duration, events ...event.Event) error
+	// AddTestVerdict keeps what a person said of a Coach.
+	AddTestVerdict(ctx context.Context, e verdict.Entered, events ...event.Event) error
 	ClearBar(ctx context.Context, site fleet.SiteRef, revision, actor, why string, at time.Time, events ...event.Event) error
 }
 
@@ -56,6 +60,9 @@ type views interface {
 	Belief(ctx context.Context, site fleet.SiteRef) (roller.Belief, error)
 	Drifts(ctx context.Context) (map[fleet.SiteRef][]roller.Difference, error)
 	Bars(ctx context.Context, site fleet.SiteRef, cleared bool) ([]store.Bar, error)
+	// Looks are the kept looks at a roll, newest first; TestVerdicts is what people said of a Coach, oldest first.
+	Looks(ctx context.Context, roll string, limit int) ([]rollmon.Look, error)
+	TestVerdicts(ctx context.Context, coach string) ([]verdict.Entered, error)
 	CurrentTopology(ctx context.Context) (store.Topology, error)
 }
 

@@ -41,6 +41,14 @@ func (f *format) bind(cmd *cobra.Command) {
 	cmd.Flags().VarP(f, "output", "o", "what is printed: a table for people, or JSON as the API gives it")
 }
 
+// bindJSON adds --json, for those who expect it.
+func (f *format) bindJSON(cmd *cobra.Command) {
+	cmd.Flags().BoolFunc("json", "the same as --output json", func(string) error {
+		*f = jsonText
+		return nil
+	})
+}
+
 // print writes value as JSON, or the rows that fill makes as a table.
 func (f *format) print(w io.Writer, value any, fill func(t *rows)) error {
 	if *f == jsonText {

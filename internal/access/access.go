@@ -50,6 +50,7 @@ const (
 	Read          Action = "read"
 	Publish       Action = "publish" // begin a deployment, publish its package
 	Approve       Action = "approve"
+	EnterVerdict  Action = "enter_verdict" // say whether what is being released is good
 	Revoke        Action = "revoke"
 	Brake         Action = "brake"
 	Resume        Action = "resume"
@@ -76,13 +77,13 @@ var ErrDenied = errors.New("not allowed")
 var grants = map[Role]struct{ own, everywhere []Action }{
 	Viewer:    {everywhere: []Action{Read}},
 	Developer: {everywhere: []Action{Read}, own: []Action{Brake, Revoke}},
-	Tester:    {everywhere: []Action{Read}, own: []Action{Brake}},
+	Tester:    {everywhere: []Action{Read}, own: []Action{Brake, EnterVerdict}},
 	ReleaseEngineer: {
 		everywhere: []Action{Read},
-		own:        []Action{Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
+		own:        []Action{Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
 	},
-	Operator: {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
-	Admin:    {everywhere: []Action{Read, Approve, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
+	Operator: {everywhere: []Action{Read, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
+	Admin:    {everywhere: []Action{Read, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
 	Jenkins:  {everywhere: []Action{Read, Publish}},
 }
 

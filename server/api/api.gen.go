@@ -255,6 +255,18 @@ type Difference struct {
 	Since time.Time `json:"since"`
 }
 
+// EnteredVerdict defines model for EnteredVerdict.
+type EnteredVerdict struct {
+	// Actor Example: person:li.wei
+	Actor string    `json:"actor"`
+	At    time.Time `json:"at"`
+
+	// Environment Example: UAT
+	Environment string `json:"environment"`
+	Pass        bool   `json:"pass"`
+	Reason      string `json:"reason"`
+}
+
 // Error defines model for Error.
 type Error struct {
 	Error struct {
@@ -290,17 +302,34 @@ type Finding struct {
 	// Baseline the servers not rolled yet at the same time
 	Baseline *float64 `json:"baseline,omitempty"`
 
+	// Before the same servers before the roll
+	Before *float64 `json:"before,omitempty"`
+
+	// Effect P(a new value is worse than an old one) of a rank test
+	Effect *float64 `json:"effect,omitempty"`
+
 	// Indicator Example: 5xx
-	Indicator string   `json:"indicator"`
-	Limit     *float64 `json:"limit,omitempty"`
-	Outcome   string   `json:"outcome"`
+	Indicator string `json:"indicator"`
+
+	// Level what p had to be at most, of the roll's budget of false alarms
+	Level   *float64 `json:"level,omitempty"`
+	Limit   *float64 `json:"limit,omitempty"`
+	Outcome string   `json:"outcome"`
 
 	// P the test's p-value
-	P       *float64 `json:"p,omitempty"`
-	Reason  string   `json:"reason"`
-	Samples *int64   `json:"samples,omitempty"`
-	Server  *string  `json:"server,omitempty"`
-	Value   *float64 `json:"value,omitempty"`
+	P      *float64 `json:"p,omitempty"`
+	Reason string   `json:"reason"`
+
+	// Samples attempts or measurements it was made from
+	Samples *int64  `json:"samples,omitempty"`
+	Server  *string `json:"server,omitempty"`
+
+	// Test Example: binomial
+	Test  *string  `json:"test,omitempty"`
+	Value *float64 `json:"value,omitempty"`
+
+	// Weight percent, of a soft indicator that breached
+	Weight *int `json:"weight,omitempty"`
 }
 
 // Lock who holds the site; a roll of another pool does while it rolls servers that both share
@@ -352,6 +381,17 @@ type Roll struct {
 	Targets []Target `json:"targets"`
 	To      *string  `json:"to,omitempty"`
 	Verdict *Verdict `json:"verdict,omitempty"`
+}
+
+// RollVerdicts defines model for RollVerdicts.
+type RollVerdicts struct {
+	Environment string `json:"environment"`
+	Pool        string `json:"pool"`
+
+	// Roll Example: r-31
+	Roll     string    `json:"roll"`
+	Stage    string    `json:"stage"`
+	Verdicts []Verdict `json:"verdicts"`
 }
 
 // Server defines model for Server.
@@ -448,6 +488,12 @@ type Verdict struct {
 // VerdictOutcome defines model for Verdict.Outcome.
 type VerdictOutcome string
 
+// Verdicts defines model for Verdicts.
+type Verdicts struct {
+	People []EnteredVerdict `json:"people"`
+	Rolls  []RollVerdicts   `json:"rolls"`
+}
+
 // CoachID defines model for CoachID.
 type CoachID = string
 
@@ -505,6 +551,14 @@ type GoBackCoachJSONBody struct {
 	Reason    string `json:"reason"`
 }
 
+// EnterVerdictJSONBody defines parameters for EnterVerdict.
+type EnterVerdictJSONBody struct {
+	// Environment where it was tried; the one the Coach is in when left out
+	Environment *string `json:"environment,omitempty"`
+	Pass        bool    `json:"pass"`
+	Reason      string  `json:"reason"`
+}
+
 // BeginDeploymentJSONBody defines parameters for BeginDeployment.
 type BeginDeploymentJSONBody struct {
 	// Job Example: deliver/hotel-api
@@ -533,6 +587,11 @@ type CommandRollJSONBody struct {
 // CommandRollJSONBodyCommand defines parameters for CommandRoll.
 type CommandRollJSONBodyCommand string
 
+// ListLooksParams defines parameters for ListLooks.
+type ListLooksParams struct {
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListSitesParams defines parameters for ListSites.
 type ListSitesParams struct {
 	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
@@ -554,6 +613,9 @@ type RevokeCoachJSONRequestBody RevokeCoachJSONBody
 
 // GoBackCoachJSONRequestBody defines body for GoBackCoach for application/json ContentType.
 type GoBackCoachJSONRequestBody GoBackCoachJSONBody
+
+// EnterVerdictJSONRequestBody defines body for EnterVerdict for application/json ContentType.
+type EnterVerdictJSONRequestBody EnterVerdictJSONBody
 
 // BeginDeploymentJSONRequestBody defines body for BeginDeployment for application/json ContentType.
 type BeginDeploymentJSONRequestBody BeginDeploymentJSONBody
@@ -717,6 +779,33 @@ type ClientInterface interface {
 	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
 	GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListVerdicts What the monitor and people said of a Coach, with every number
+	//
+	// Of each roll the kept verdicts, newest first: each at which the outcome turned, and the last one of each batch.
+	//
+	// Corresponds with GET /coaches/{coach}/verdicts (the `ListVerdicts` operationId).
+	ListVerdicts(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnterVerdictWithBody Say whether a Coach is good, as the test team does
+	//
+	// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+	// counts. Nobody passes a commit of their own.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+	EnterVerdictWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnterVerdict Say whether a Coach is good, as the test team does
+	//
+	// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+	// counts. Nobody passes a commit of their own.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+	EnterVerdict(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDeployment Which Coach a build row belongs to
 	//
 	// Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -778,6 +867,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
 	CommandRoll(ctx context.Context, roll RollID, body CommandRollJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLooks What the verdicts on a roll were made from, for judging it again
+	//
+	// Corresponds with GET /rolls/{roll}/looks (the `ListLooks` operationId).
+	ListLooks(ctx context.Context, roll RollID, params *ListLooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListSites Every pool in every environment, with its servers as the balancer and the hosts see them now
 	//
@@ -1006,6 +1100,63 @@ func (c *Client) GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoac
 	return c.Client.Do(req)
 }
 
+// ListVerdicts What the monitor and people said of a Coach, with every number
+//
+// Of each roll the kept verdicts, newest first: each at which the outcome turned, and the last one of each batch.
+//
+// Corresponds with GET /coaches/{coach}/verdicts (the `ListVerdicts` operationId).
+func (c *Client) ListVerdicts(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListVerdictsRequest(c.Server, coach)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnterVerdictWithBody Say whether a Coach is good, as the test team does
+//
+// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+// counts. Nobody passes a commit of their own.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+func (c *Client) EnterVerdictWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnterVerdictRequestWithBody(c.Server, coach, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnterVerdict Say whether a Coach is good, as the test team does
+//
+// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+// counts. Nobody passes a commit of their own.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+func (c *Client) EnterVerdict(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnterVerdictRequest(c.Server, coach, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDeployment Which Coach a build row belongs to
 //
 // Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -1138,6 +1289,21 @@ func (c *Client) CommandRollWithBody(ctx context.Context, roll RollID, contentTy
 // Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
 func (c *Client) CommandRoll(ctx context.Context, roll RollID, body CommandRollJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCommandRollRequest(c.Server, roll, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLooks What the verdicts on a roll were made from, for judging it again
+//
+// Corresponds with GET /rolls/{roll}/looks (the `ListLooks` operationId).
+func (c *Client) ListLooks(ctx context.Context, roll RollID, params *ListLooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLooksRequest(c.Server, roll, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1594,6 +1760,87 @@ func NewGoBackCoachRequestWithBody(server string, coach CoachID, contentType str
 	return req, nil
 }
 
+// NewListVerdictsRequest constructs an http.Request for the ListVerdicts method
+func NewListVerdictsRequest(server string, coach CoachID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/verdicts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEnterVerdictRequest calls the generic EnterVerdict builder with application/json body
+func NewEnterVerdictRequest(server string, coach CoachID, body EnterVerdictJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEnterVerdictRequestWithBody(server, coach, "application/json", bodyReader)
+}
+
+// NewEnterVerdictRequestWithBody constructs an http.Request for the EnterVerdict method, with any body, and a specified content type
+func NewEnterVerdictRequestWithBody(server string, coach CoachID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/verdicts", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetDeploymentRequest constructs an http.Request for the GetDeployment method
 func NewGetDeploymentRequest(server string, deployment DeploymentID) (*http.Request, error) {
 	var err error
@@ -1878,6 +2125,67 @@ func NewCommandRollRequestWithBody(server string, roll RollID, contentType strin
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListLooksRequest constructs an http.Request for the ListLooks method
+func NewListLooksRequest(server string, roll RollID, params *ListLooksParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "roll", roll, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/rolls/%s/looks", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2175,6 +2483,35 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
 	GoBackCoachWithResponse(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error)
 
+	// ListVerdictsWithResponse What the monitor and people said of a Coach, with every number
+	//
+	// Of each roll the kept verdicts, newest first: each at which the outcome turned, and the last one of each batch.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /coaches/{coach}/verdicts (the `ListVerdicts` operationId).
+	ListVerdictsWithResponse(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*ListVerdictsResponse, error)
+
+	// EnterVerdictWithBodyWithResponse Say whether a Coach is good, as the test team does
+	//
+	// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+	// counts. Nobody passes a commit of their own.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+	EnterVerdictWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnterVerdictResponse, error)
+
+	// EnterVerdictWithResponse Say whether a Coach is good, as the test team does
+	//
+	// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+	// counts. Nobody passes a commit of their own.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+	EnterVerdictWithResponse(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*EnterVerdictResponse, error)
+
 	// GetDeploymentWithResponse Which Coach a build row belongs to
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2242,6 +2579,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /rolls/{roll}/commands (the `CommandRoll` operationId).
 	CommandRollWithResponse(ctx context.Context, roll RollID, body CommandRollJSONRequestBody, reqEditors ...RequestEditorFn) (*CommandRollResponse, error)
+
+	// ListLooksWithResponse What the verdicts on a roll were made from, for judging it again
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /rolls/{roll}/looks (the `ListLooks` operationId).
+	ListLooksWithResponse(ctx context.Context, roll RollID, params *ListLooksParams, reqEditors ...RequestEditorFn) (*ListLooksResponse, error)
 
 	// ListSitesWithResponse Every pool in every environment, with its servers as the balancer and the hosts see them now
 	//
@@ -2593,6 +2937,102 @@ func (r GoBackCoachResponse) ContentType() string {
 	return ""
 }
 
+type ListVerdictsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Verdicts
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListVerdictsResponse) GetJSON200() *Verdicts {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListVerdictsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListVerdictsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListVerdictsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListVerdictsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListVerdictsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EnterVerdictResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnteredVerdict
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EnterVerdictResponse) GetJSON200() *EnteredVerdict {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r EnterVerdictResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r EnterVerdictResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EnterVerdictResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnterVerdictResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EnterVerdictResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetDeploymentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2881,6 +3321,54 @@ func (r CommandRollResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CommandRollResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLooksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]json.RawMessage
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLooksResponse) GetJSON200() *[]json.RawMessage {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListLooksResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLooksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLooksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLooksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLooksResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3230,6 +3718,53 @@ func (c *ClientWithResponses) GoBackCoachWithResponse(ctx context.Context, coach
 	return ParseGoBackCoachResponse(rsp)
 }
 
+// ListVerdictsWithResponse What the monitor and people said of a Coach, with every number
+//
+// Of each roll the kept verdicts, newest first: each at which the outcome turned, and the last one of each batch.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /coaches/{coach}/verdicts (the `ListVerdicts` operationId).
+func (c *ClientWithResponses) ListVerdictsWithResponse(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*ListVerdictsResponse, error) {
+	rsp, err := c.ListVerdicts(ctx, coach, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListVerdictsResponse(rsp)
+}
+
+// EnterVerdictWithBodyWithResponse Say whether a Coach is good, as the test team does
+//
+// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+// counts. Nobody passes a commit of their own.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+func (c *ClientWithResponses) EnterVerdictWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EnterVerdictResponse, error) {
+	rsp, err := c.EnterVerdictWithBody(ctx, coach, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnterVerdictResponse(rsp)
+}
+
+// EnterVerdictWithResponse Say whether a Coach is good, as the test team does
+//
+// It becomes a number of the indicators whose source is `people`, and an event. The newest word of each person in an environment
+// counts. Nobody passes a commit of their own.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
+func (c *ClientWithResponses) EnterVerdictWithResponse(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*EnterVerdictResponse, error) {
+	rsp, err := c.EnterVerdict(ctx, coach, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnterVerdictResponse(rsp)
+}
+
 // GetDeploymentWithResponse Which Coach a build row belongs to
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3344,6 +3879,19 @@ func (c *ClientWithResponses) CommandRollWithResponse(ctx context.Context, roll 
 		return nil, err
 	}
 	return ParseCommandRollResponse(rsp)
+}
+
+// ListLooksWithResponse What the verdicts on a roll were made from, for judging it again
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /rolls/{roll}/looks (the `ListLooks` operationId).
+func (c *ClientWithResponses) ListLooksWithResponse(ctx context.Context, roll RollID, params *ListLooksParams, reqEditors ...RequestEditorFn) (*ListLooksResponse, error) {
+	rsp, err := c.ListLooks(ctx, roll, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLooksResponse(rsp)
 }
 
 // ListSitesWithResponse Every pool in every environment, with its servers as the balancer and the hosts see them now
@@ -3632,6 +4180,72 @@ func ParseGoBackCoachResponse(rsp *http.Response) (*GoBackCoachResponse, error) 
 	return response, nil
 }
 
+// ParseListVerdictsResponse parses an HTTP response from a ListVerdictsWithResponse call
+func ParseListVerdictsResponse(rsp *http.Response) (*ListVerdictsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListVerdictsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Verdicts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEnterVerdictResponse parses an HTTP response from a EnterVerdictWithResponse call
+func ParseEnterVerdictResponse(rsp *http.Response) (*EnterVerdictResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnterVerdictResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnteredVerdict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetDeploymentResponse parses an HTTP response from a GetDeploymentWithResponse call
 func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3833,6 +4447,39 @@ func ParseCommandRollResponse(rsp *http.Response) (*CommandRollResponse, error) 
 	return response, nil
 }
 
+// ParseListLooksResponse parses an HTTP response from a ListLooksWithResponse call
+func ParseListLooksResponse(rsp *http.Response) (*ListLooksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLooksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []json.RawMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListSitesResponse parses an HTTP response from a ListSitesWithResponse call
 func ParseListSitesResponse(rsp *http.Response) (*ListSitesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3997,6 +4644,12 @@ type ServerInterface interface {
 	// GoBackCoach Take the Coach out of production again, also after it was released
 	// (POST /coaches/{coach}/rollback)
 	GoBackCoach(c *gin.Context, coach CoachID)
+	// ListVerdicts What the monitor and people said of a Coach, with every number
+	// (GET /coaches/{coach}/verdicts)
+	ListVerdicts(c *gin.Context, coach CoachID)
+	// EnterVerdict Say whether a Coach is good, as the test team does
+	// (POST /coaches/{coach}/verdicts)
+	EnterVerdict(c *gin.Context, coach CoachID)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(c *gin.Context, deployment DeploymentID)
@@ -4015,6 +4668,9 @@ type ServerInterface interface {
 	// CommandRoll Brake, resume, retry, skip, revoke, roll back
 	// (POST /rolls/{roll}/commands)
 	CommandRoll(c *gin.Context, roll RollID)
+	// ListLooks What the verdicts on a roll were made from, for judging it again
+	// (GET /rolls/{roll}/looks)
+	ListLooks(c *gin.Context, roll RollID, params ListLooksParams)
 	// ListSites Every pool in every environment, with its servers as the balancer and the hosts see them now
 	// (GET /sites)
 	ListSites(c *gin.Context, params ListSitesParams)
@@ -4226,6 +4882,56 @@ func (siw *ServerInterfaceWrapper) GoBackCoach(c *gin.Context) {
 	siw.Handler.GoBackCoach(c, coach)
 }
 
+// ListVerdicts operation middleware
+func (siw *ServerInterfaceWrapper) ListVerdicts(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListVerdicts(c, coach)
+}
+
+// EnterVerdict operation middleware
+func (siw *ServerInterfaceWrapper) EnterVerdict(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.EnterVerdict(c, coach)
+}
+
 // GetDeployment operation middleware
 func (siw *ServerInterfaceWrapper) GetDeployment(c *gin.Context) {
 
@@ -4402,6 +5108,42 @@ func (siw *ServerInterfaceWrapper) CommandRoll(c *gin.Context) {
 	siw.Handler.CommandRoll(c, roll)
 }
 
+// ListLooks operation middleware
+func (siw *ServerInterfaceWrapper) ListLooks(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "roll" -------------
+	var roll RollID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "roll", c.Param("roll"), &roll, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter roll: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListLooksParams
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListLooks(c, roll, params)
+}
+
 // ListSites operation middleware
 func (siw *ServerInterfaceWrapper) ListSites(c *gin.Context) {
 
@@ -4525,6 +5267,9 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/coaches/:coach/approve", wrapper.ApproveCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/revoke", wrapper.RevokeCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/rollback", wrapper.GoBackCoach)
+	router.GET(options.BaseURL+"/coaches/:coach/verdicts", wrapper.ListVerdicts)
+	router.POST(options.BaseURL+"/coaches/:coach/verdicts", wrapper.EnterVerdict)
+	router.GET(options.BaseURL+"/rolls/:roll/looks", wrapper.ListLooks)
 	router.GET(options.BaseURL+"/rolls/:roll", wrapper.GetRoll)
 	router.POST(options.BaseURL+"/rolls/:roll/commands", wrapper.CommandRoll)
 	router.GET(options.BaseURL+"/deployments/:deployment", wrapper.GetDeployment)
@@ -4789,6 +5534,85 @@ func (response GoBackCoachdefaultJSONResponse) VisitGoBackCoachResponse(w http.R
 	return err
 }
 
+type ListVerdictsRequestObject struct {
+	Coach CoachID `json:"coach"`
+}
+
+type ListVerdictsResponseObject interface {
+	VisitListVerdictsResponse(w http.ResponseWriter) error
+}
+
+type ListVerdicts200JSONResponse Verdicts
+
+func (response ListVerdicts200JSONResponse) VisitListVerdictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListVerdictsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListVerdictsdefaultJSONResponse) VisitListVerdictsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterVerdictRequestObject struct {
+	Coach CoachID `json:"coach"`
+	Body  *EnterVerdictJSONRequestBody
+}
+
+type EnterVerdictResponseObject interface {
+	VisitEnterVerdictResponse(w http.ResponseWriter) error
+}
+
+type EnterVerdict200JSONResponse EnteredVerdict
+
+func (response EnterVerdict200JSONResponse) VisitEnterVerdictResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnterVerdictdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response EnterVerdictdefaultJSONResponse) VisitEnterVerdictResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDeploymentRequestObject struct {
 	Deployment DeploymentID `json:"deployment"`
 }
@@ -5029,6 +5853,46 @@ func (response CommandRolldefaultJSONResponse) VisitCommandRollResponse(w http.R
 	return err
 }
 
+type ListLooksRequestObject struct {
+	Roll   RollID `json:"roll"`
+	Params ListLooksParams
+}
+
+type ListLooksResponseObject interface {
+	VisitListLooksResponse(w http.ResponseWriter) error
+}
+
+type ListLooks200JSONResponse []json.RawMessage
+
+func (response ListLooks200JSONResponse) VisitListLooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListLooksdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListLooksdefaultJSONResponse) VisitListLooksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSitesRequestObject struct {
 	Params ListSitesParams
 }
@@ -5217,6 +6081,12 @@ type StrictServerInterface interface {
 	// GoBackCoach Take the Coach out of production again, also after it was released
 	// (POST /coaches/{coach}/rollback)
 	GoBackCoach(ctx context.Context, request GoBackCoachRequestObject) (GoBackCoachResponseObject, error)
+	// ListVerdicts What the monitor and people said of a Coach, with every number
+	// (GET /coaches/{coach}/verdicts)
+	ListVerdicts(ctx context.Context, request ListVerdictsRequestObject) (ListVerdictsResponseObject, error)
+	// EnterVerdict Say whether a Coach is good, as the test team does
+	// (POST /coaches/{coach}/verdicts)
+	EnterVerdict(ctx context.Context, request EnterVerdictRequestObject) (EnterVerdictResponseObject, error)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(ctx context.Context, request GetDeploymentRequestObject) (GetDeploymentResponseObject, error)
@@ -5235,6 +6105,9 @@ type StrictServerInterface interface {
 	// CommandRoll Brake, resume, retry, skip, revoke, roll back
 	// (POST /rolls/{roll}/commands)
 	CommandRoll(ctx context.Context, request CommandRollRequestObject) (CommandRollResponseObject, error)
+	// ListLooks What the verdicts on a roll were made from, for judging it again
+	// (GET /rolls/{roll}/looks)
+	ListLooks(ctx context.Context, request ListLooksRequestObject) (ListLooksResponseObject, error)
 	// ListSites Every pool in every environment, with its servers as the balancer and the hosts see them now
 	// (GET /sites)
 	ListSites(ctx context.Context, request ListSitesRequestObject) (ListSitesResponseObject, error)
@@ -5557,6 +6430,76 @@ func (sh *strictHandler) GoBackCoach(ctx *gin.Context, coach CoachID) {
 	}
 }
 
+// ListVerdicts operation middleware
+func (sh *strictHandler) ListVerdicts(ctx *gin.Context, coach CoachID) {
+	var request ListVerdictsRequestObject
+
+	request.Coach = coach
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListVerdicts(ctx, request.(ListVerdictsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListVerdicts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListVerdictsResponseObject); ok {
+		if err := validResponse.VisitListVerdictsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// EnterVerdict operation middleware
+func (sh *strictHandler) EnterVerdict(ctx *gin.Context, coach CoachID) {
+	var request EnterVerdictRequestObject
+
+	request.Coach = coach
+
+	var body EnterVerdictJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnterVerdict(ctx, request.(EnterVerdictRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnterVerdict")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(EnterVerdictResponseObject); ok {
+		if err := validResponse.VisitEnterVerdictResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetDeployment operation middleware
 func (sh *strictHandler) GetDeployment(ctx *gin.Context, deployment DeploymentID) {
 	var request GetDeploymentRequestObject
@@ -5744,6 +6687,33 @@ func (sh *strictHandler) CommandRoll(ctx *gin.Context, roll RollID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(CommandRollResponseObject); ok {
 		if err := validResponse.VisitCommandRollResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListLooks operation middleware
+func (sh *strictHandler) ListLooks(ctx *gin.Context, roll RollID, params ListLooksParams) {
+	var request ListLooksRequestObject
+
+	request.Roll = roll
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListLooks(ctx, request.(ListLooksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListLooks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListLooksResponseObject); ok {
+		if err := validResponse.VisitListLooksResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
