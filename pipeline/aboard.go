@@ -132,6 +132,9 @@ func (d *decider) admission(env fleet.Environment) (why string, takes []ar.Quota
 	if !env.Production {
 		return "", nil
 	}
+	if w := d.Plan.Window; !w.Contains(d.now) {
+		return fmt.Sprintf("its plan lets production begin from %s to %s", w.From, w.To), nil
+	}
 	holds, takes := ar.Gate(d.obs.Topology.Calendar, entry, d.obs.Overrides, d.obs.Used, d.now)
 	return holdWords(holds, "coach "+d.ID), takes
 }

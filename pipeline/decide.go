@@ -48,7 +48,9 @@ func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 	d.obey()
 	if !d.State.Terminal() {
 		d.superseded()
+		d.planned()
 		for d.advance() {
+			d.planned()
 		}
 	}
 	d.tellOthers()
@@ -57,17 +59,20 @@ func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 
 type decider struct {
 	rop.Coach
-	obs      Observation
-	now      time.Time
-	actor    string
-	actions  []Action
-	newRolls []roller.Roll
-	orders   []roller.Command
-	handled  []int64
-	seat     *SeatChange
-	use      []ar.QuotaTake
-	events   []event.Event
-	wake     time.Duration
+	obs       Observation
+	now       time.Time
+	actor     string
+	actions   []Action
+	newRolls  []roller.Roll
+	orders    []roller.Command
+	withdrawn string // why its plan must not go on, said in this decision
+	handled   []int64
+	seat      *SeatChange
+	use       []ar.QuotaTake
+	reserve   *rop.Reserved
+	freed     *Release
+	events    []event.Event
+	wake      time.Duration
 }
 
 func clone(c rop.Coach) rop.Coach {
@@ -77,9 +82,11 @@ func clone(c rop.Coach) rop.Coach {
 
 func (d *decider) decision(before rop.Coach) Decision {
 	out := Decision{Coach: d.Coach, Actions: d.actions, Wake: d.wake}
-	out.Changed = len(d.events)+len(d.handled)+len(d.newRolls)+len(d.orders) > 0 || d.seat != nil || !reflect.DeepEqual(d.Coach, before)
+	out.Changed = len(d.events)+len(d.handled)+len(d.newRolls)+len(d.orders) > 0 || d.seat != nil || d.reserve != nil || d.freed != nil ||
+		!reflect.DeepEqual(d.Coach, before)
 	if out.Changed {
-		out.Save = Save{Coach: d.Coach, NewRolls: d.newRolls, RollCommands: d.orders, Handled: d.handled, Seat: d.seat, Use: d.use, Events: d.events}
+		out.Save = Save{Coach: d.Coach, NewRolls: d.newRolls, RollCommands: d.orders, Handled: d.handled, Seat: d.seat, Use: d.use,
+			Reserve: d.reserve, Release: d.freed, Events: d.events}
 	}
 	return out
 }
@@ -114,6 +121,7 @@ func (d *decider) end(state rop.State, why string) bool {
 		d.Verdict = why
 	}
 	d.tell("state_changed", from, place(state, d.Environment), why)
+	d.planned()
 	return true
 }
 
@@ -149,7 +157,7 @@ func stageName(state rop.State, environment string) string {
 // superseded ends a candidate that a newer one has replaced, unless it has reached production: there it is finished first,
 // and the newer one waits at the pool's lock.
 func (d *decider) superseded() {
-	if d.obs.Newer == "" || d.carried() || d.State == rop.Returning || (d.State == rop.Delivering && d.production()) {
+	if d.obs.Newer == "" || d.carried() || d.inProduction() {
 		return
 	}
 	d.end(rop.Superseded, "superseded by "+d.obs.Newer+": its packages are never promoted")
@@ -158,6 +166,11 @@ func (d *decider) superseded() {
 func (d *decider) production() bool {
 	env, _ := d.obs.Topology.Environment(d.Environment)
 	return env.Production
+}
+
+// inProduction reports whether production has begun: from then on the Coach is finished, forward or back.
+func (d *decider) inProduction() bool {
+	return d.State == rop.Returning || (d.State == rop.Delivering && d.production())
 }
 
 // obey carries out people's commands.
@@ -177,7 +190,13 @@ func (d *decider) obey() {
 		case c.Kind == CmdAlone:
 			d.Alone = true
 		case c.Kind == CmdRevoke:
-			d.revoke(c)
+			d.withdraw(c)
+		case c.Kind == CmdBranchGone && d.inProduction():
+			answer += " (it is in production, and what has begun there is finished)"
+		case c.Kind == CmdBranchGone:
+			d.withdraw(c)
+		case c.Kind == CmdSubmit:
+			answer += d.submit(c)
 		default:
 			answer += fmt.Sprintf(" (refused: unknown command %q)", c.Kind)
 		}
@@ -185,17 +204,6 @@ func (d *decider) obey() {
 		d.handled = append(d.handled, c.ID)
 		d.actor = ""
 	}
-}
-
-// revoke withdraws the Coach. Its running rolls are taken back first; it ends when they have.
-func (d *decider) revoke(c Command) {
-	running := d.running()
-	if len(running) == 0 {
-		d.end(rop.Revoked, "revoked by "+c.Actor+": "+c.Reason)
-		return
-	}
-	d.RevokedBy = c.Actor
-	d.order(running, rollCommand(c))
 }
 
 // running are the rolls of this Coach that have not ended.
@@ -225,12 +233,15 @@ func (d *decider) advance() bool {
 	return false
 }
 
-// environments in the order a Coach passes them.
-func (d *decider) environments() []fleet.Environment { return d.obs.Topology.Environments }
+// environments in the order the Coach passes them.
+func (d *decider) environments() []fleet.Environment {
+	return rop.EnvironmentsOf(d.Plan, d.obs.Topology)
+}
 
 // deliverTo opens an environment's gate.
 func (d *decider) deliverTo(i int, why string) bool {
-	d.enter(rop.Delivering, d.environments()[i].Name, why)
+	env := d.environments()[i]
+	d.enter(rop.Delivering, env.Name, why)
 	return true
 }
 
@@ -248,54 +259,6 @@ func (d *decider) passed() bool {
 		return true
 	}
 	return d.enterNext(i+1, d.Environment+" passed")
-}
-
-// approved opens the second environment to a plan that passed: by a person who is not its author, or by the topology's
-// policy. An approval counts only for the plan and the packages it was given for.
-func (d *decider) approved() bool {
-	packages := map[string]string{}
-	for _, b := range d.Builds {
-		packages[b.App] = b.Package
-	}
-	approval, ok := d.policyApproval(packages)
-	for _, a := range d.obs.Approvals {
-		if a.Plan == d.PlanDigest && reflect.DeepEqual(a.Packages, packages) && a.Actor != "person:"+d.Author {
-			approval, ok = a, true
-			break
-		}
-	}
-	if !ok {
-		if d.Reason != waitsForApproval {
-			d.Reason = waitsForApproval
-		}
-		return false
-	}
-	d.Approval = &approval
-	d.actor = approval.Actor
-	d.tell("plan_passed", "", "", approval.Reason)
-	d.actor = ""
-	return d.goOn("plan passed by " + approval.Actor)
-}
-
-const waitsForApproval = "waits for the plan's approval by somebody who is not its author"
-
-func (d *decider) policyApproval(packages map[string]string) (rop.Approval, bool) {
-	for _, b := range d.Builds {
-		app, ok := d.obs.Topology.App(b.App)
-		if !ok || !slices.ContainsFunc(d.obs.Topology.Approvals, func(p fleet.ApprovalPolicy) bool { return covers(p, app) }) {
-			return rop.Approval{}, false
-		}
-	}
-	return rop.Approval{
-		Actor: "policy", At: d.now, Plan: d.PlanDigest, Packages: packages,
-		Reason: "granted by the topology's approval policy",
-	}, len(d.Builds) > 0
-}
-
-func covers(p fleet.ApprovalPolicy, app fleet.App) bool {
-	return (p.SBU == "" || p.SBU == app.SBU) &&
-		(len(p.Kinds) == 0 || slices.Contains(p.Kinds, app.Kind)) &&
-		(len(p.Apps) == 0 || slices.Contains(p.Apps, app.Name))
 }
 
 func (d *decider) wakeIn(after time.Duration) { d.wake = min(d.wake, max(after, time.Millisecond)) }

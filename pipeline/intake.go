@@ -65,8 +65,11 @@ func NewCoach(h Head, t *fleet.Topology, latest *rop.Coach, lastSeries func(proj
 	problem := readPlan(&c, h, t)
 	c.Series, c.Candidate = number(c.Project, latest, t, lastSeries)
 	c.ID = rop.CoachID(c.Project, c.Series, c.Candidate)
+	c.Authors = authors(c, h, latest)
+	c.ROP = rop.PlanStatus{State: rop.PlanDraft, Since: now, Reason: pushWords(h)}
 	if problem != nil {
 		c.State, c.Reason, c.Closed = rop.Failed, problem.Error(), true
+		c.ROP.Reason = c.Reason
 		return c
 	}
 	for _, name := range c.Plan.Apps {
@@ -79,6 +82,19 @@ func NewCoach(h Head, t *fleet.Topology, latest *rop.Coach, lastSeries func(proj
 	c.Stages = []rop.StageTime{{Name: "build", Start: now}}
 	c.Reason = pushWords(h)
 	return c
+}
+
+// authors are everybody who had a hand in what the Coach carries: nobody of them approves it.
+func authors(c rop.Coach, h Head, latest *rop.Coach) (names []string) {
+	if latest != nil && latest.Project == c.Project && latest.Series == c.Series {
+		names = append(slices.Clone(latest.Authors), latest.Author)
+	}
+	names = append(names, c.Author)
+	for _, commit := range h.Commits {
+		names = append(names, commit.Author)
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
 func pushWords(h Head) string {
@@ -156,6 +172,11 @@ func (in *intake) take(ctx context.Context, repository, branch string, deliverie
 	take := TakeIn{Repository: repository, Branch: branch, OldTip: head.Known, NewTip: head.Tip}
 	switch {
 	case head.Tip == "":
+		if latest != nil {
+			take.Command = &Command{
+				Coach: latest.ID, Kind: CmdBranchGone, Actor: event.Railyard, At: in.now(), Reason: fmt.Sprintf("branch %s of %s was deleted", branch, repository),
+			}
+		}
 		return nil, in.save(ctx, take, deliveries, "the branch was deleted")
 	case head.Tip == head.Known && (carried(latest, head.Tip) || !announced(deliveries)):
 		return nil, in.save(ctx, take, deliveries, "nothing new: the tip is "+head.Tip)
@@ -198,15 +219,15 @@ func (in *intake) head(ctx context.Context, repo fleet.Repository, branch string
 	if h.Known, err = in.store.Tip(ctx, repo.Name, branch); err != nil {
 		return h, nil, err
 	}
-	if h.Tip, err = mirror.Tip(branch); err != nil {
-		return h, nil, ignore(err, ErrNotFound)
-	}
 	var latest *rop.Coach
 	switch c, err := in.store.LatestCoach(ctx, repo.Name, branch); {
 	case err == nil:
 		latest = &c
 	case !errors.Is(err, ErrNotFound):
 		return h, nil, err
+	}
+	if h.Tip, err = mirror.Tip(branch); err != nil {
+		return h, latest, ignore(err, ErrNotFound)
 	}
 	if h.Tip == h.Known && carried(latest, h.Tip) {
 		return h, latest, nil

@@ -24,7 +24,29 @@ type yard struct {
 	acts  []Action
 	saves int
 
-	events []event.Event
+	reserved []rop.Reserved
+	freed    []Release
+	events   []event.Event
+}
+
+// tellings lists the events of a kind with who made them.
+func (y *yard) tellings(prefix string) (lines []string) {
+	for _, e := range y.events {
+		if strings.HasPrefix(e.What, prefix) {
+			lines = append(lines, e.What+" "+e.Actor)
+		}
+	}
+	return lines
+}
+
+// why is what the last event of a kind says.
+func (y *yard) why(what string) (text string) {
+	for _, e := range y.events {
+		if e.What == what {
+			text = e.Why
+		}
+	}
+	return text
 }
 
 func topology() *fleet.Topology {
@@ -40,7 +62,9 @@ func topology() *fleet.Topology {
 	}
 	return &fleet.Topology{
 		Environments: []fleet.Environment{{Name: "FAT"}, {Name: "UAT"}, {Name: "PROD", Production: true}},
-		SBUs:         []fleet.SBU{{Name: "hotel"}},
+		SBUs:         []fleet.SBU{{Name: "hotel"}, {Name: "flight"}},
+		Repositories: []fleet.Repository{{Name: "hotel"}},
+		Capacities:   []fleet.Capacity{{Name: "standard", Servers: 10}},
 		Apps: []fleet.App{
 			{Name: "hotel-api", Kind: fleet.KindAPI, SBU: "hotel", Pool: "hotel-api", Repository: "hotel"},
 			{Name: "hotel-app", Kind: fleet.KindApp, SBU: "hotel", Pool: "hotel-app", Repository: "hotel"},
@@ -62,13 +86,14 @@ func newYard(t *testing.T) *yard {
 		t: t, now: now,
 		coach: rop.Coach{
 			ID: "hotel-1.1", Project: "hotel", Series: 1, Candidate: 1, SBU: "hotel", Author: "dev", Created: now, State: rop.Building,
-			PlanDigest: "sha256:plan", Plan: rop.Plan{Version: "1.4.2"},
+			Repository: "hotel", PlanDigest: "sha256:plan", Plan: rop.Plan{Project: "hotel", SBU: "hotel", Version: "1.4.2", Apps: []string{"hotel-api", "hotel-app"}},
 			Waves: []rop.Wave{
 				{Pools: []rop.PoolCoach{{Pool: "hotel-api", Apps: []string{"hotel-api"}}}},
 				{Pools: []rop.PoolCoach{{Pool: "hotel-app", Apps: []string{"hotel-app"}}}},
 			},
 			Builds: []rop.Build{build("hotel-api"), build("hotel-app")},
 			Stages: []rop.StageTime{{Name: "build", Start: now}},
+			ROP:    rop.PlanStatus{State: rop.PlanDraft, Since: now},
 		},
 		obs: Observation{
 			Facts:     Facts{Packages: map[string]Package{}, Begun: map[string]Begun{}, Rolls: map[string]RollFact{}},
@@ -89,6 +114,12 @@ func (y *yard) step() Decision {
 		y.coach = d.Coach
 		y.rolls = append(y.rolls, d.Save.NewRolls...)
 		y.order = append(y.order, d.Save.RollCommands...)
+		if d.Save.Reserve != nil {
+			y.reserved = append(y.reserved, *d.Save.Reserve)
+		}
+		if d.Save.Release != nil {
+			y.freed = append(y.freed, *d.Save.Release)
+		}
 		for _, r := range d.Save.NewRolls {
 			y.obs.Rolls[r.ID] = RollFact{ID: r.ID, Stage: roller.Queued}
 		}

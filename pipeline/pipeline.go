@@ -85,10 +85,12 @@ type CommandKind string
 
 // The commands.
 const (
-	CmdRevoke    CommandKind = "revoke"    // withdraw the Coach
-	CmdAlone     CommandKind = "alone"     // go on without a Train
-	CmdRollback  CommandKind = "rollback"  // take it out of production again, batched and judged; also when it was released
-	CmdEmergency CommandKind = "emergency" // the same, without judgement and as parallel as the floor allows
+	CmdRevoke     CommandKind = "revoke"      // withdraw the Coach, and its plan with it
+	CmdAlone      CommandKind = "alone"       // go on without a Train
+	CmdSubmit     CommandKind = "submit"      // submit its plan
+	CmdBranchGone CommandKind = "branch_gone" // its branch was deleted: withdraw it unless it is in production
+	CmdRollback   CommandKind = "rollback"    // take it out of production again, batched and judged; also when it was released
+	CmdEmergency  CommandKind = "emergency"   // the same, without judgement and as parallel as the floor allows
 )
 
 // Command is a person's order to a Coach, stored before it is obeyed.
@@ -143,9 +145,10 @@ type Store interface {
 	RenewCoach(ctx context.Context, c Claim, now time.Time, ttl time.Duration) error
 	ReleaseCoach(ctx context.Context, c Claim) error
 	// SaveCoach writes the Coach, the new rolls, the commands to rolls, the handled commands and the events in one
-	// transaction. ErrFenced writes nothing.
+	// transaction. ErrFenced writes nothing; nor does ErrConflict: another plan holds what this one would reserve.
 	SaveCoach(ctx context.Context, c Claim, s Save) error
-	// Facts reads what Decide needs of a Coach: packages, rolls, newest candidate, approvals, pending commands.
+	// Facts reads what Decide needs of a Coach: packages, rolls, newest candidate, approvals, pending commands, and what other
+	// plans hold as long as its own has not passed.
 	Facts(ctx context.Context, c rop.Coach) (Facts, error)
 }
 
@@ -155,7 +158,10 @@ type Facts struct {
 	Begun     map[string]Begun    // deployment id → the build that said it does it
 	Rolls     map[string]RollFact // roll id → how it stands
 	Newer     string              // the newest candidate's id when it is not this one
-	Approvals []rop.Approval      // given by people
+	Approvals []rop.Approval      // given by people for this project Coach, whichever of its candidates, oldest first
+	Holders   map[string]string   // app → the project Coach whose plan passed with it and is not in production yet
+	Booked    []rop.Booked        // what plans have booked of the stocks that this one books
+	Turns     map[string]int64    // stock → how often it was booked: of two decisions on one turn, one can be saved
 	Commands  []Command           // pending, oldest first
 	Seat      *Seat               // in a Train; nil = none
 	Ahead     string              // an older candidate of the project that a Train which has departed carries, and that Train; "" = none
@@ -175,6 +181,7 @@ type TakeIn struct {
 	Branch         string
 	OldTip, NewTip string
 	Coach          *rop.Coach
+	Command        *Command // to the branch's newest Coach; nil = none. One that has ended is told nothing
 	Events         []event.Event
 }
 
@@ -193,7 +200,15 @@ type Save struct {
 	Handled      []int64
 	Seat         *SeatChange    // ErrConflict when its Train has departed meanwhile
 	Use          []ar.QuotaTake // quotas it enters production by; ErrConflict when one is used up meanwhile
+	Reserve      *rop.Reserved  // what the plan holds from now on; ErrConflict when another plan holds a part of it
+	Release      *Release       // what it gives up
 	Events       []event.Event
+}
+
+// Release says what a project Coach's plan gives up.
+type Release struct {
+	Plan     string // "hotel-api-7"
+	Bookings bool   // its bookings too, not only its apps
 }
 
 // Errors of a Store, by errors.Is.

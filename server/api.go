@@ -120,15 +120,23 @@ func (s *Server) ListCoaches(ctx context.Context, r api.ListCoachesRequestObject
 		return nil, err
 	}
 	filter := store.CoachFilter{Project: value(r.Params.Project), Active: value(r.Params.Active)}
-	coaches, err := s.coaches(ctx, filter, orDefault(r.Params.Limit, 50))
+	coaches, err := s.coaches(ctx, filter, rop.PlanState(value(r.Params.Plan)), orDefault(r.Params.Limit, 50))
 	return api.ListCoaches200JSONResponse(coaches), err
 }
 
-// coaches lists Coaches, newest first, with the rolls of those that have not ended.
-func (s *Server) coaches(ctx context.Context, f store.CoachFilter, limit int) ([]api.Coach, error) {
-	rows, err := s.Store.Coaches(ctx, f, limit)
+// coaches lists Coaches, newest first, with the rolls of those that have not ended. With a state of their plan, it looks among those
+// that have not ended, or among the newest.
+func (s *Server) coaches(ctx context.Context, f store.CoachFilter, plan rop.PlanState, limit int) ([]api.Coach, error) {
+	read := limit
+	if plan != "" {
+		f.Active, read = f.Active || !plan.Ended(), mostActive
+	}
+	rows, err := s.Store.Coaches(ctx, f, read)
 	if err != nil {
 		return nil, database(err)
+	}
+	if plan != "" {
+		rows = inPlanState(rows, plan, limit)
 	}
 	coaches := make([]api.Coach, len(rows))
 	for i, row := range rows {

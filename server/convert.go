@@ -72,6 +72,7 @@ func coachOf(c rop.Coach, rolls []roller.Roll) api.Coach {
 	for _, st := range c.Stages {
 		out.Stages = append(out.Stages, api.Stage{Name: st.Name, Start: st.Start, End: moment(st.End)})
 	}
+	out.Plan = planOf(c)
 	if a := c.Approval; a != nil {
 		out.Approval = &api.Approval{Actor: a.Actor, At: a.At, Reason: a.Reason}
 	}

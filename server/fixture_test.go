@@ -369,8 +369,19 @@ func (y *yard) takeIn(c rop.Coach) {
 	}
 }
 
+// reserve lets a plan hold something.
+func (y *yard) reserve(r rop.Reserved) {
+	y.t.Helper()
+	y.saved(coachID, func(*rop.Coach) {}, pipeline.Save{Reserve: &r})
+}
+
 // save changes a Coach as its worker would.
 func (y *yard) save(id string, change func(*rop.Coach), rolls ...roller.Roll) {
+	y.t.Helper()
+	y.saved(id, change, pipeline.Save{NewRolls: rolls})
+}
+
+func (y *yard) saved(id string, change func(*rop.Coach), save pipeline.Save) {
 	y.t.Helper()
 	ctx := context.Background()
 	claims, err := y.store.ClaimCoaches(ctx, "test", start, time.Hour)
@@ -390,10 +401,10 @@ func (y *yard) save(id string, change func(*rop.Coach), rolls ...roller.Roll) {
 		}
 		c := claim.Coach
 		change(&c)
-		err := y.store.SaveCoach(ctx, claim, pipeline.Save{Coach: c, NewRolls: rolls, Events: []event.Event{{
+		save.Coach, save.Events = c, []event.Event{{
 			At: start.Add(90 * time.Second), Actor: event.Railyard, Object: "coach/" + id, Coach: id, What: "state_changed", To: string(c.State) + " " + c.Environment, Why: c.Reason,
-		}}})
-		if err != nil {
+		}}
+		if err := y.store.SaveCoach(ctx, claim, save); err != nil {
 			y.t.Fatal(err)
 		}
 		return

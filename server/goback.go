@@ -27,6 +27,11 @@ func (s *Server) GoBackCoach(ctx context.Context, r api.GoBackCoachRequestObject
 	if err != nil {
 		return nil, err
 	}
+	if kind == pipeline.CmdRollback {
+		if err := planAllows(coach, actor); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.coachMayGoBack(ctx, coach); err != nil {
 		return nil, fmt.Errorf("roll back coach %s: %w", coach.ID, err)
 	}

@@ -18,34 +18,6 @@ import (
 	"railyard/server/api"
 )
 
-// ApproveCoach implements the contract. An approval is bound to the plan and the packages as they are now, so it is refused while there
-// are no packages to see.
-func (s *Server) ApproveCoach(ctx context.Context, r api.ApproveCoachRequestObject) (api.ApproveCoachResponseObject, error) {
-	coach, actor, err := s.coachFor(ctx, access.Approve, r.Coach)
-	if err != nil {
-		return nil, err
-	}
-	if coach.Author != "" && actor.Person == coach.Author {
-		return nil, fmt.Errorf("approve coach %s: %s pushed it, and a plan is passed by somebody else: %w", coach.ID, actor.Person, access.ErrDenied)
-	}
-	seen := map[string]string{}
-	for _, b := range coach.Builds {
-		if b.Package == "" {
-			return nil, fmt.Errorf("approve coach %s: the package of %s is not published yet; approve when it is: %w", coach.ID, b.App, errConflict)
-		}
-		seen[b.App] = b.Package
-	}
-	approval := rop.Approval{Actor: actor.String(), At: s.now(), Plan: coach.PlanDigest, Packages: seen, Reason: r.Body.Reason}
-	err = s.Store.AddApproval(ctx, coach.ID, approval, event.Event{
-		At: approval.At, Actor: approval.Actor, Object: "coach/" + coach.ID, Coach: coach.ID, What: "approval_given", Why: approval.Reason,
-	})
-	if err != nil {
-		return nil, database(err)
-	}
-	s.Kick.Coach(coach.ID)
-	return api.ApproveCoach204Response{}, nil
-}
-
 // RevokeCoach implements the contract.
 func (s *Server) RevokeCoach(ctx context.Context, r api.RevokeCoachRequestObject) (api.RevokeCoachResponseObject, error) {
 	coach, actor, err := s.coachFor(ctx, access.Revoke, r.Coach)
@@ -95,6 +67,9 @@ func (s *Server) CommandRoll(ctx context.Context, r api.CommandRollRequestObject
 	}
 	actor, err := s.authorize(ctx, action, object)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.planAllowsRoll(ctx, kind, roll.Coach, actor); err != nil {
 		return nil, err
 	}
 	if goesBack(kind) && roll.Stage == roller.Done {

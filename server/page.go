@@ -33,11 +33,11 @@ func (s *Server) yardPage(c *gin.Context) {
 func (s *Server) yard(ctx context.Context, frame pages.Frame) (pages.Yard, error) {
 	view := pages.Yard{Frame: frame}
 	names, production := s.environments()
-	active, err := s.coaches(ctx, store.CoachFilter{Active: true}, mostActive)
+	active, err := s.coaches(ctx, store.CoachFilter{Active: true}, "", mostActive)
 	if err != nil {
 		return view, err
 	}
-	recent, err := s.coaches(ctx, store.CoachFilter{}, len(active)+shownEnded)
+	recent, err := s.coaches(ctx, store.CoachFilter{}, "", len(active)+shownEnded)
 	if err != nil {
 		return view, err
 	}

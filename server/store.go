@@ -51,6 +51,10 @@ type orders interface {
 type views interface {
 	Coach(ctx context.Context, id string) (rop.Coach, error)
 	Coaches(ctx context.Context, f store.CoachFilter, limit int) ([]rop.Coach, error)
+	// Facts is what the worker decides about a Coach by.
+	Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error)
+	// Bookings are those whose time is not over.
+	Bookings(ctx context.Context, now time.Time) ([]rop.Booked, error)
 	CoachOfDeployment(ctx context.Context, deployment string) (rop.Coach, error)
 	Roll(ctx context.Context, id string) (roller.Roll, error)
 	Rolls(ctx context.Context, f store.RollFilter, limit int) ([]roller.Roll, error)

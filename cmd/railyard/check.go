@@ -28,18 +28,23 @@ type checked struct {
 }
 
 func newCheck() *cobra.Command {
+	cmd := newChecker("")
+	cmd.Use, cmd.Short = "check FILE…", "Validate topology and plan files, offline"
+	cmd.Long = `Validates topology files and plan files (.railyard/rop.yaml), without the service, and prints every mistake with its position.
+Which kind a file is shows in its content: a topology has environments: and pools:, a plan has project:. The file "-" is
+standard input. With --topology, plans are also checked against that topology: their SBU, and their apps, which are those of
+the repository that the plan lies in.`
+	cmd.Example = `  railyard check topology.yaml
+  railyard check --topology topology.yaml --repository hotel/hotel-api .railyard/rop.yaml`
+	cmd.Args = cobra.MinimumNArgs(1)
+	return cmd
+}
+
+// newChecker is a command that checks files: of one kind, or of any when only is "".
+func newChecker(only string) *cobra.Command {
 	var topologyFile, repository string
 	out := format("text")
 	cmd := &cobra.Command{
-		Use:   "check FILE…",
-		Short: "Validate topology and plan files, offline",
-		Long: `Validates topology files and plan files (.railyard/rop.yaml), without the service, and prints every mistake with its position.
-Which kind a file is shows in its content: a topology has environments: and pools:, a plan has project:. The file "-" is
-standard input. With --topology, plans are also checked against that topology: their SBU, and their apps, which are those of
-the repository that the plan lies in.`,
-		Example: `  railyard check topology.yaml
-  railyard check --topology topology.yaml --repository hotel/hotel-api .railyard/rop.yaml`,
-		Args:        cobra.MinimumNArgs(1),
 		Annotations: codes("0  every file is valid\n1  a file has problems or cannot be read\n2  the command line is wrong"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out != "text" && out != jsonText {
@@ -48,7 +53,7 @@ the repository that the plan lies in.`,
 			if repository != "" && topologyFile == "" {
 				return usagef("--repository needs --topology, which says what is in the repository")
 			}
-			c := checker{repository: repository}
+			c := checker{repository: repository, only: only}
 			if topologyFile != "" {
 				name, text, err := readInput(cmd, topologyFile)
 				if err != nil {
@@ -105,12 +110,16 @@ func reason(err error) string {
 type checker struct {
 	topology   *fleet.Topology
 	repository string
+	only       string // the kind of file that is expected; "" = any
 }
 
 func (c checker) check(name string, text []byte) checked {
 	result := checked{File: name}
 	var err error
-	if result.Kind, err = kindOf(name, text); err == nil {
+	if result.Kind = c.only; c.only == "" {
+		result.Kind, err = kindOf(name, text)
+	}
+	if err == nil {
 		switch result.Kind {
 		case "topology":
 			var t *fleet.Topology

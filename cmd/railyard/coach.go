@@ -12,17 +12,11 @@ import (
 
 func newCoach() *cobra.Command {
 	var service link
-	cmd := group("coach", "Show, approve, withdraw or roll back Coaches", "")
+	cmd := group("coach", "Show, withdraw or roll back Coaches", "")
 	service.bind(cmd)
 	cmd.AddCommand(newCoachList(&service), newCoachShow(&service),
-		newCoachOrder(&service, "approve", "Pass the plan of a Coach",
-			`Passes the plan (ROP) of a Coach that waits for it. The approval is bound to the plan and the packages as they are now; the
-author of the commit cannot give it.`,
-			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
-				return done(c.ApproveCoachWithResponse(cmd.Context(), id, api.ApproveCoachJSONRequestBody{Reason: reason}))
-			}, "approved; it goes on by itself"),
-		newCoachOrder(&service, "revoke", "Withdraw a Coach",
-			`Withdraws a Coach. Its running rolls are taken back server by server; it ends when they have.`,
+		newCoachOrder(&service, "coach", "revoke", "Withdraw a Coach and its plan",
+			`Withdraws a Coach and its plan. Its running rolls are taken back server by server; it ends when they have.`,
 			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
 				return done(c.RevokeCoachWithResponse(cmd.Context(), id, api.RevokeCoachJSONRequestBody{Reason: reason}))
 			}, "is being withdrawn"), newCoachRollback(&service))
@@ -31,7 +25,7 @@ author of the commit cannot give it.`,
 
 func newCoachRollback(service *link) *cobra.Command {
 	emergency := false
-	cmd := newCoachOrder(service, "rollback", "Take a Coach out of production again, also after it was released",
+	cmd := newCoachOrder(service, "coach", "rollback", "Take a Coach out of production again, also after it was released",
 		`Takes a Coach out of production again. Its running rolls are turned around; what had completed goes back to what ran before, in the
 reverse of the release order, dependents first, each pool batched and judged. What the Coach brought is barred. Refused when a pool
 runs something newer by now, and when there is nothing to go back to. Asking again changes nothing.`,
@@ -150,11 +144,11 @@ func stageAndPause(r api.Roll) string {
 }
 
 // newCoachOrder is a command that orders something of a Coach, with a reason that goes into the event log.
-func newCoachOrder(service *link, verb, short, long string, order func(*cobra.Command, *api.ClientWithResponses, string, string) error, answer string) *cobra.Command {
+func newCoachOrder(service *link, parent, verb, short, long string, order func(*cobra.Command, *api.ClientWithResponses, string, string) error, answer string) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
 		Use: verb + " COACH --reason TEXT", Short: short, Long: long, Args: cobra.ExactArgs(1), Annotations: codes(ordinary),
-		Example: fmt.Sprintf("  railyard coach %s hotel-api-7.2 --reason %q", verb, "agreed with the hotel team"),
+		Example: fmt.Sprintf("  railyard %s %s hotel-api-7.2 --reason %q", parent, verb, "agreed with the hotel team"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := service.open(quick)
 			if err != nil {

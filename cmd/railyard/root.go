@@ -23,7 +23,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newVersion(),
 		newBegin(), newPublish(), newWait(),
-		newCoach(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
+		newROP(), newCoach(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
 		newToken(), newHook(),
 	)
 	return root

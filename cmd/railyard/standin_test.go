@@ -143,6 +143,7 @@ func (s *standIn) routes() http.Handler {
 		"GET /coaches/{coach}/verdicts":         s.listVerdicts,
 		"POST /coaches/{coach}/verdicts":        s.enterVerdict,
 		"GET /rolls/{roll}/looks":               listLooks,
+		"GET /bookings":                         func(*http.Request) (any, error) { return exampleBookings(), nil },
 		"GET /rolls/{roll}":                     s.getRoll,
 		"POST /rolls/{roll}/{order}":            s.order,
 		"GET /deployments/{deployment}":         s.deployment,
@@ -381,6 +382,11 @@ func exampleSites() []api.Site {
 	}, {Environment: "PROD", Pool: "jobws", Sbu: "platform", Problem: new("the balancer gives no answer"), Servers: []api.Server{},
 		Differences: &[]api.Difference{{Server: new("jobws-2"), Kind: "nothing_runs", Expected: "jobws 2.0 (9f9f9f9f9f9f)", Found: "jobws not running", Mendable: true,
 			Since: time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)}}}}
+}
+
+func exampleBookings() []api.Booking {
+	at := time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
+	return []api.Booking{{Plan: "flight-api-3", Capacity: "standard", Servers: 4, From: at, To: at.Add(time.Hour)}}
 }
 
 // direct is the script command `api`:

@@ -49,6 +49,7 @@ type Action string
 const (
 	Read          Action = "read"
 	Publish       Action = "publish" // begin a deployment, publish its package
+	Submit        Action = "submit"  // submit a plan
 	Approve       Action = "approve"
 	EnterVerdict  Action = "enter_verdict" // say whether what is being released is good
 	Revoke        Action = "revoke"
@@ -76,14 +77,14 @@ var ErrDenied = errors.New("not allowed")
 // grants is the whole policy: what each role may do within its SBU, and what everywhere.
 var grants = map[Role]struct{ own, everywhere []Action }{
 	Viewer:    {everywhere: []Action{Read}},
-	Developer: {everywhere: []Action{Read}, own: []Action{Brake, Revoke}},
+	Developer: {everywhere: []Action{Read}, own: []Action{Submit, Brake, Revoke}},
 	Tester:    {everywhere: []Action{Read}, own: []Action{Brake, EnterVerdict}},
 	ReleaseEngineer: {
 		everywhere: []Action{Read},
-		own:        []Action{Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
+		own:        []Action{Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
 	},
-	Operator: {everywhere: []Action{Read, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
-	Admin:    {everywhere: []Action{Read, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
+	Operator: {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
+	Admin:    {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
 	Jenkins:  {everywhere: []Action{Read, Publish}},
 }
 

@@ -71,14 +71,14 @@ func approval(t *testing.T, y *town) {
 	if len(c.Rolls) != 1 || c.Rolls[0].Environment != "FAT" || c.Rolls[0].Stage != "done" {
 		t.Errorf("%s waits after %+v, expected after FAT", c.Id, c.Rolls)
 	}
-	out, code := y.run(t, c.Author, "coach", "approve", c.Id, "--reason", "it is mine")
+	out, code := y.run(t, c.Author, "rop", "approve", c.Id, "--reason", "it is mine")
 	if code != 1 || !strings.Contains(out, c.Author+" pushed it") {
 		t.Errorf("approval by the author: exit code %d, %s; expected 1, and why", code, out)
 	}
 	if c = y.coach(t, c.Id); !waits(c) {
 		t.Fatalf("%s is %s after its author's approval, expected that it waits", c.Id, c.State)
 	}
-	if out, code := y.run(t, "li", "coach", "approve", c.Id, "--reason", "read and tried"); code != 0 {
+	if out, code := y.run(t, "li", "rop", "approve", c.Id, "--reason", "read and tried"); code != 0 {
 		t.Fatalf("approval by a release engineer: exit code %d: %s", code, out)
 	}
 	c = y.ends(t, c.Id, "released")

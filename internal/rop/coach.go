@@ -44,16 +44,20 @@ type Coach struct {
 	Series    int    // 7: one project Coach, until it is released or rolled back
 	Candidate int    // 2: rises with each commit
 
-	SBU        string // "hotel"
-	Repository string // "hotel/hotel-api"
-	Branch     string // "release/1.4"
-	Commit     string // 40 hex digits
-	Subject    string // first line of the commit message
-	Author     string // who pushed, as the code host says
+	SBU        string   // "hotel"
+	Repository string   // "hotel/hotel-api"
+	Branch     string   // "release/1.4"
+	Commit     string   // 40 hex digits
+	Subject    string   // first line of the commit message
+	Author     string   // who pushed, as the code host says
+	Authors    []string // everybody who pushed a candidate of this project Coach or wrote a commit of it, sorted
 	Created    time.Time
 
-	Plan       Plan
-	PlanDigest string // SHA-256 of the plan file: an approval is bound to it
+	Plan        Plan
+	PlanDigest  string     // SHA-256 of the plan file: an approval is bound to it
+	ROP         PlanStatus // where the plan is
+	SubmittedBy string     // "person:li.wei"; "" = nobody, or by itself
+	Reserves    bool       // the plan passed and holds its apps (see Reserved) until it is in production
 
 	State       State
 	Environment string // the one being delivered to (or where it stopped): "FAT"
@@ -129,6 +133,7 @@ type RollRef struct {
 
 // Approval is a plan that passed, bound to what was seen.
 type Approval struct {
+	Coach    string            `json:"coach"` // "hotel-api-7.2": the candidate it was given for; "" on a grant of policy
 	Actor    string            `json:"actor"` // "person:release-engineer", or "policy" where the topology grants it
 	At       time.Time         `json:"at"`
 	Plan     string            `json:"plan"`     // Coach.PlanDigest

@@ -51,20 +51,22 @@ func namesOf[T any](items []T, name func(T) string) []string {
 }
 
 func (f *fitter) apps(repository string) {
-	var here []string // the apps of this repository
-	for _, app := range f.t.Apps {
-		if app.Repository == repository {
-			here = append(here, app.Name)
+	here := func() (names []string) {
+		for _, app := range f.t.Apps {
+			if app.Repository == repository {
+				names = append(names, app.Name)
+			}
 		}
+		return names
 	}
 	for i, name := range f.plan.Apps {
 		at := fmt.Sprintf("$.apps[%d]", i)
 		app, ok := f.t.App(name)
 		switch {
 		case !ok:
-			f.say(at, fmt.Sprintf("apps: unknown app %q", name), yamlfile.Choose(name, here))
+			f.say(at, fmt.Sprintf("apps: unknown app %q", name), yamlfile.Choose(name, here()))
 		case app.Repository != repository:
-			f.say(at, fmt.Sprintf("apps: %q is built from repository %s, not from %s", name, app.Repository, repository), "plan it there; "+belonging(here))
+			f.say(at, fmt.Sprintf("apps: %q is built from repository %s, not from %s", name, app.Repository, repository), "plan it there; "+belonging(here()))
 		case app.SBU != f.plan.SBU:
 			f.say(at, fmt.Sprintf("apps: %q belongs to SBU %q, the plan to SBU %q", name, app.SBU, f.plan.SBU),
 				fmt.Sprintf("set sbu: %s, or give the apps of each SBU a plan of their own", app.SBU))

@@ -213,6 +213,16 @@ func (s *Store) SaveCoach(ctx context.Context, c pipeline.Claim, save pipeline.S
 		if err := fenced(n, err, pipeline.ErrFenced); err != nil {
 			return err
 		}
+		if save.Reserve != nil {
+			if err := t.reserve(ctx, *save.Reserve, save.Coach.ROP.Since); err != nil {
+				return err
+			}
+		}
+		if save.Release != nil {
+			if err := t.letGo(ctx, *save.Release); err != nil {
+				return err
+			}
+		}
 		if err := t.insertBuilds(ctx, save.Coach); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ var coachRules = []rule{
 		ok(t, s.PublishPackage(t.Context(), p))
 		begun := pipeline.Begun{Number: 17, URL: "http://jenkins/job/deliver/17/"}
 		ok(t, s.BeginBuild(t.Context(), deployment, "main/deliver#17", begun, t0))
-		approval := rop.Approval{Actor: "person:re", At: t0, Plan: "sha256:aa", Packages: map[string]string{"hotel-api": "sha256:9f86"}, Reason: "looks good"}
+		approval := rop.Approval{Coach: c.Coach.ID, Actor: "person:re", At: t0, Plan: "sha256:aa", Packages: map[string]string{"hotel-api": "sha256:9f86"}, Reason: "looks good"}
 		ok(t, s.AddApproval(t.Context(), c.Coach.ID, approval))
 		command := pipeline.Command{Coach: c.Coach.ID, Kind: pipeline.CmdRevoke, Actor: "person:dev", Reason: "wrong branch", At: t0}
 		command.ID = must[int64](t)(s.AddCoachCommand(t.Context(), command))

@@ -107,11 +107,15 @@ func (s *Store) AddCoachCommand(ctx context.Context, c pipeline.Command, events 
 			return err
 		}
 		t.events = append(t.events, events...)
-		id, err = t.InsertCoachCommand(ctx, db.InsertCoachCommandParams{Coach: c.Coach, Kind: string(c.Kind), Actor: clean(c.Actor),
-			Reason: clean(c.Reason), At: micros(c.At)})
+		id, err = t.insertCoachCommand(ctx, c)
 		return err
 	})
 	return id, err
+}
+
+func (t *tx) insertCoachCommand(ctx context.Context, c pipeline.Command) (int64, error) {
+	return t.InsertCoachCommand(ctx, db.InsertCoachCommandParams{Coach: c.Coach, Kind: string(c.Kind), Actor: clean(c.Actor),
+		Reason: clean(c.Reason), At: micros(c.At)})
 }
 
 // Facts implements pipeline.Store. All of it is of one moment.
@@ -133,7 +137,10 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 		if newest != c.ID {
 			facts.Newer = newest
 		}
-		if facts.Approvals, err = approvalFacts(ctx, q, c.ID); err != nil {
+		if facts.Approvals, err = approvalFacts(ctx, q, c); err != nil {
+			return err
+		}
+		if err := planFacts(ctx, q, c, &facts); err != nil {
 			return err
 		}
 		if err := seatFacts(ctx, q, c, &facts); err != nil {
@@ -181,8 +188,8 @@ func buildFacts(ctx context.Context, q *db.Queries, c rop.Coach, into pipeline.F
 	return err
 }
 
-func approvalFacts(ctx context.Context, q *db.Queries, coach string) ([]rop.Approval, error) {
-	rows, err := q.Approvals(ctx, coach)
+func approvalFacts(ctx context.Context, q *db.Queries, c rop.Coach) ([]rop.Approval, error) {
+	rows, err := q.Approvals(ctx, db.ApprovalsParams{Project: c.Project, Series: int64(c.Series)})
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +199,7 @@ func approvalFacts(ctx context.Context, q *db.Queries, coach string) ([]rop.Appr
 		if err != nil {
 			return nil, err
 		}
-		approvals = append(approvals, rop.Approval{Actor: r.Actor, At: moment(r.At), Plan: r.Plan, Packages: packages, Reason: r.Reason})
+		approvals = append(approvals, rop.Approval{Coach: r.Coach, Actor: r.Actor, At: moment(r.At), Plan: r.Plan, Packages: packages, Reason: r.Reason})
 	}
 	return approvals, nil
 }

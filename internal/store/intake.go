@@ -110,8 +110,21 @@ func (s *Store) TakeIn(ctx context.Context, in pipeline.TakeIn) error {
 			}
 		}
 		t.events = append(t.events, in.Events...)
-		return nil
+		return t.tellNewest(ctx, in.Command)
 	})
+}
+
+// tellNewest keeps a command to the branch's newest Coach, unless that one has ended.
+func (t *tx) tellNewest(ctx context.Context, c *pipeline.Command) error {
+	if c == nil {
+		return nil
+	}
+	ended, err := t.CoachTerminal(ctx, c.Coach)
+	if err != nil || ended {
+		return err
+	}
+	_, err = t.insertCoachCommand(ctx, *c)
+	return err
 }
 
 func (t *tx) moveTip(ctx context.Context, in pipeline.TakeIn) error {

@@ -111,6 +111,7 @@ var roundTripRules = []rule{
 
 			c := rop.Coach{ID: fmt.Sprint("c-", n), Project: "p", Series: n, Repository: "r", Branch: fmt.Sprint(n)}
 			p, a, o := some[pipeline.Package]().Draw(rt, "package"), some[rop.Approval]().Draw(rt, "approval"), some[pipeline.Command]().Draw(rt, "order")
+			a.Coach = c.ID
 			p.Deployment, o.Coach = fmt.Sprint("d-", n), c.ID
 			c.Builds = []rop.Build{{Deployment: p.Deployment}}
 			push(rt, s, c)

@@ -57,6 +57,39 @@ func (e ErrorErrorCode) Valid() bool {
 	}
 }
 
+// Defines values for PlanState.
+const (
+	Closed    PlanState = "closed"
+	Draft     PlanState = "draft"
+	Expired   PlanState = "expired"
+	InUse     PlanState = "in_use"
+	Passed    PlanState = "passed"
+	Submitted PlanState = "submitted"
+	Withdrawn PlanState = "withdrawn"
+)
+
+// Valid indicates whether the value is a known member of the PlanState enum.
+func (e PlanState) Valid() bool {
+	switch e {
+	case Closed:
+		return true
+	case Draft:
+		return true
+	case Expired:
+		return true
+	case InUse:
+		return true
+	case Passed:
+		return true
+	case Submitted:
+		return true
+	case Withdrawn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ServerRotation.
 const (
 	Down        ServerRotation = "down"
@@ -176,6 +209,18 @@ type Bar struct {
 	Roll string `json:"roll"`
 }
 
+// Booking defines model for Booking.
+type Booking struct {
+	// Capacity Example: standard
+	Capacity string    `json:"capacity"`
+	From     time.Time `json:"from"`
+
+	// Plan Example: hotel-api-7
+	Plan    string    `json:"plan"`
+	Servers int       `json:"servers"`
+	To      time.Time `json:"to"`
+}
+
 // Build defines model for Build.
 type Build struct {
 	App        string     `json:"app"`
@@ -204,6 +249,7 @@ type Coach struct {
 	// Environment Example: PROD
 	Environment *string `json:"environment,omitempty"`
 	Id          string  `json:"id"`
+	Plan        *Plan   `json:"plan,omitempty"`
 
 	// Progress changes whenever anything below changes; for long polls
 	Progress   string  `json:"progress"`
@@ -361,6 +407,40 @@ type Pause struct {
 	Since  time.Time `json:"since"`
 }
 
+// Plan defines model for Plan.
+type Plan struct {
+	Apps     []string  `json:"apps"`
+	Bookings []Booking `json:"bookings"`
+
+	// Digest SHA-256 of the plan file; an approval is bound to it
+	Digest string `json:"digest"`
+
+	// Environments none = all
+	Environments []string `json:"environments"`
+	Owner        string   `json:"owner"`
+
+	// Reason why it is in this state, or what it waits for
+	Reason string `json:"reason"`
+
+	// Requires Example: ["public-api \u003e=2.1.0 \u003c3.0.0"]
+	Requires []string `json:"requires"`
+
+	// Resources Example: ["database hotel-db: backward compatible"]
+	Resources []string     `json:"resources"`
+	Rollback  RollbackPlan `json:"rollback"`
+	Since     time.Time    `json:"since"`
+	State     PlanState    `json:"state"`
+
+	// Train the line it boards
+	Train   *string `json:"train,omitempty"`
+	Urgent  bool    `json:"urgent"`
+	Version string  `json:"version"`
+	Window  *Window `json:"window,omitempty"`
+}
+
+// PlanState defines model for PlanState.
+type PlanState string
+
 // Roll defines model for Roll.
 type Roll struct {
 	Batch       int     `json:"batch"`
@@ -392,6 +472,16 @@ type RollVerdicts struct {
 	Roll     string    `json:"roll"`
 	Stage    string    `json:"stage"`
 	Verdicts []Verdict `json:"verdicts"`
+}
+
+// RollbackPlan defines model for RollbackPlan.
+type RollbackPlan struct {
+	// Order none = the release order reversed
+	Order []string `json:"order"`
+
+	// To Example: previous
+	To  string   `json:"to"`
+	Who []string `json:"who"`
 }
 
 // Server defines model for Server.
@@ -494,6 +584,12 @@ type Verdicts struct {
 	Rolls  []RollVerdicts   `json:"rolls"`
 }
 
+// Window defines model for Window.
+type Window struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
 // CoachID defines model for CoachID.
 type CoachID = string
 
@@ -522,7 +618,10 @@ type ListCoachesParams struct {
 
 	// Active only those that have not ended
 	Active *bool `form:"active,omitempty" json:"active,omitempty"`
-	Limit  *int  `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Plan only those whose plan is in this state
+	Plan  *PlanState `form:"plan,omitempty" json:"plan,omitempty"`
+	Limit *int       `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // GetCoachParams defines parameters for GetCoach.
@@ -549,6 +648,11 @@ type GoBackCoachJSONBody struct {
 	// Emergency no smoke stage, no baking, no judgement, and as parallel as the floor allows
 	Emergency *bool  `json:"emergency,omitempty"`
 	Reason    string `json:"reason"`
+}
+
+// SubmitPlanJSONBody defines parameters for SubmitPlan.
+type SubmitPlanJSONBody struct {
+	Reason string `json:"reason"`
 }
 
 // EnterVerdictJSONBody defines parameters for EnterVerdict.
@@ -613,6 +717,9 @@ type RevokeCoachJSONRequestBody RevokeCoachJSONBody
 
 // GoBackCoachJSONRequestBody defines body for GoBackCoach for application/json ContentType.
 type GoBackCoachJSONRequestBody GoBackCoachJSONBody
+
+// SubmitPlanJSONRequestBody defines body for SubmitPlan for application/json ContentType.
+type SubmitPlanJSONRequestBody SubmitPlanJSONBody
 
 // EnterVerdictJSONRequestBody defines body for EnterVerdict for application/json ContentType.
 type EnterVerdictJSONRequestBody EnterVerdictJSONBody
@@ -719,6 +826,11 @@ type ClientInterface interface {
 	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
 	ClearBar(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListBookings Servers that plans have booked ahead, and of what stock
+	//
+	// Corresponds with GET /bookings (the `ListBookings` operationId).
+	ListBookings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Corresponds with GET /coaches (the `ListCoaches` operationId).
@@ -743,14 +855,14 @@ type ClientInterface interface {
 	// Corresponds with POST /coaches/{coach}/approve (the `ApproveCoach` operationId).
 	ApproveCoach(ctx context.Context, coach CoachID, body ApproveCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RevokeCoachWithBody Withdraw the Coach; its running rolls are taken back
+	// RevokeCoachWithBody Withdraw the Coach and its plan; its running rolls are taken back
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /coaches/{coach}/revoke (the `RevokeCoach` operationId).
 	RevokeCoachWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RevokeCoach Withdraw the Coach; its running rolls are taken back
+	// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -778,6 +890,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
 	GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitPlanWithBody Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+	SubmitPlanWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitPlan Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+	SubmitPlan(ctx context.Context, coach CoachID, body SubmitPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListVerdicts What the monitor and people said of a Coach, with every number
 	//
@@ -960,6 +1086,21 @@ func (c *Client) ClearBar(ctx context.Context, body ClearBarJSONRequestBody, req
 	return c.Client.Do(req)
 }
 
+// ListBookings Servers that plans have booked ahead, and of what stock
+//
+// Corresponds with GET /bookings (the `ListBookings` operationId).
+func (c *Client) ListBookings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBookingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Corresponds with GET /coaches (the `ListCoaches` operationId).
@@ -1024,7 +1165,7 @@ func (c *Client) ApproveCoach(ctx context.Context, coach CoachID, body ApproveCo
 	return c.Client.Do(req)
 }
 
-// RevokeCoachWithBody Withdraw the Coach; its running rolls are taken back
+// RevokeCoachWithBody Withdraw the Coach and its plan; its running rolls are taken back
 //
 // Takes any type of body and a specified content type.
 //
@@ -1041,7 +1182,7 @@ func (c *Client) RevokeCoachWithBody(ctx context.Context, coach CoachID, content
 	return c.Client.Do(req)
 }
 
-// RevokeCoach Withdraw the Coach; its running rolls are taken back
+// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1090,6 +1231,40 @@ func (c *Client) GoBackCoachWithBody(ctx context.Context, coach CoachID, content
 // Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
 func (c *Client) GoBackCoach(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGoBackCoachRequest(c.Server, coach, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitPlanWithBody Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+func (c *Client) SubmitPlanWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPlanRequestWithBody(c.Server, coach, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitPlan Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+func (c *Client) SubmitPlan(ctx context.Context, coach CoachID, body SubmitPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitPlanRequest(c.Server, coach, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1468,6 +1643,33 @@ func NewClearBarRequestWithBody(server string, contentType string, body io.Reade
 	return req, nil
 }
 
+// NewListBookingsRequest constructs an http.Request for the ListBookings method
+func NewListBookingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/bookings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListCoachesRequest constructs an http.Request for the ListCoaches method
 func NewListCoachesRequest(server string, params *ListCoachesParams) (*http.Request, error) {
 	var err error
@@ -1511,6 +1713,18 @@ func NewListCoachesRequest(server string, params *ListCoachesParams) (*http.Requ
 		if params.Active != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "active", *params.Active, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Plan != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "plan", *params.Plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1741,6 +1955,53 @@ func NewGoBackCoachRequestWithBody(server string, coach CoachID, contentType str
 	}
 
 	operationPath := fmt.Sprintf("/coaches/%s/rollback", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewSubmitPlanRequest calls the generic SubmitPlan builder with application/json body
+func NewSubmitPlanRequest(server string, coach CoachID, body SubmitPlanJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSubmitPlanRequestWithBody(server, coach, "application/json", bodyReader)
+}
+
+// NewSubmitPlanRequestWithBody constructs an http.Request for the SubmitPlan method, with any body, and a specified content type
+func NewSubmitPlanRequestWithBody(server string, coach CoachID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/submit", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2419,6 +2680,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /bars/clear (the `ClearBar` operationId).
 	ClearBarWithResponse(ctx context.Context, body ClearBarJSONRequestBody, reqEditors ...RequestEditorFn) (*ClearBarResponse, error)
 
+	// ListBookingsWithResponse Servers that plans have booked ahead, and of what stock
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /bookings (the `ListBookings` operationId).
+	ListBookingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBookingsResponse, error)
+
 	// ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2447,14 +2715,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /coaches/{coach}/approve (the `ApproveCoach` operationId).
 	ApproveCoachWithResponse(ctx context.Context, coach CoachID, body ApproveCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveCoachResponse, error)
 
-	// RevokeCoachWithBodyWithResponse Withdraw the Coach; its running rolls are taken back
+	// RevokeCoachWithBodyWithResponse Withdraw the Coach and its plan; its running rolls are taken back
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /coaches/{coach}/revoke (the `RevokeCoach` operationId).
 	RevokeCoachWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeCoachResponse, error)
 
-	// RevokeCoachWithResponse Withdraw the Coach; its running rolls are taken back
+	// RevokeCoachWithResponse Withdraw the Coach and its plan; its running rolls are taken back
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2482,6 +2750,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /coaches/{coach}/rollback (the `GoBackCoach` operationId).
 	GoBackCoachWithResponse(ctx context.Context, coach CoachID, body GoBackCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*GoBackCoachResponse, error)
+
+	// SubmitPlanWithBodyWithResponse Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+	SubmitPlanWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPlanResponse, error)
+
+	// SubmitPlanWithResponse Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+	SubmitPlanWithResponse(ctx context.Context, coach CoachID, body SubmitPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPlanResponse, error)
 
 	// ListVerdictsWithResponse What the monitor and people said of a Coach, with every number
 	//
@@ -2718,6 +3000,54 @@ func (r ClearBarResponse) ContentType() string {
 	return ""
 }
 
+type ListBookingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Booking
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBookingsResponse) GetJSON200() *[]Booking {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListBookingsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBookingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBookingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBookingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBookingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListCoachesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2931,6 +3261,47 @@ func (r GoBackCoachResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GoBackCoachResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SubmitPlanResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r SubmitPlanResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitPlanResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitPlanResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitPlanResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitPlanResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3606,6 +3977,19 @@ func (c *ClientWithResponses) ClearBarWithResponse(ctx context.Context, body Cle
 	return ParseClearBarResponse(rsp)
 }
 
+// ListBookingsWithResponse Servers that plans have booked ahead, and of what stock
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /bookings (the `ListBookings` operationId).
+func (c *ClientWithResponses) ListBookingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBookingsResponse, error) {
+	rsp, err := c.ListBookings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBookingsResponse(rsp)
+}
+
 // ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Returns a wrapper object for the known response body format(s).
@@ -3658,7 +4042,7 @@ func (c *ClientWithResponses) ApproveCoachWithResponse(ctx context.Context, coac
 	return ParseApproveCoachResponse(rsp)
 }
 
-// RevokeCoachWithBodyWithResponse Withdraw the Coach; its running rolls are taken back
+// RevokeCoachWithBodyWithResponse Withdraw the Coach and its plan; its running rolls are taken back
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3671,7 +4055,7 @@ func (c *ClientWithResponses) RevokeCoachWithBodyWithResponse(ctx context.Contex
 	return ParseRevokeCoachResponse(rsp)
 }
 
-// RevokeCoachWithResponse Withdraw the Coach; its running rolls are taken back
+// RevokeCoachWithResponse Withdraw the Coach and its plan; its running rolls are taken back
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3716,6 +4100,32 @@ func (c *ClientWithResponses) GoBackCoachWithResponse(ctx context.Context, coach
 		return nil, err
 	}
 	return ParseGoBackCoachResponse(rsp)
+}
+
+// SubmitPlanWithBodyWithResponse Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+func (c *ClientWithResponses) SubmitPlanWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitPlanResponse, error) {
+	rsp, err := c.SubmitPlanWithBody(ctx, coach, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPlanResponse(rsp)
+}
+
+// SubmitPlanWithResponse Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/submit (the `SubmitPlan` operationId).
+func (c *ClientWithResponses) SubmitPlanWithResponse(ctx context.Context, coach CoachID, body SubmitPlanJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitPlanResponse, error) {
+	rsp, err := c.SubmitPlan(ctx, coach, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitPlanResponse(rsp)
 }
 
 // ListVerdictsWithResponse What the monitor and people said of a Coach, with every number
@@ -4027,6 +4437,39 @@ func ParseClearBarResponse(rsp *http.Response) (*ClearBarResponse, error) {
 	return response, nil
 }
 
+// ParseListBookingsResponse parses an HTTP response from a ListBookingsWithResponse call
+func ParseListBookingsResponse(rsp *http.Response) (*ListBookingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBookingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Booking
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListCoachesResponse parses an HTTP response from a ListCoachesWithResponse call
 func ParseListCoachesResponse(rsp *http.Response) (*ListCoachesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4160,6 +4603,35 @@ func ParseGoBackCoachResponse(rsp *http.Response) (*GoBackCoachResponse, error) 
 	}
 
 	response := &GoBackCoachResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSubmitPlanResponse parses an HTTP response from a SubmitPlanWithResponse call
+func ParseSubmitPlanResponse(rsp *http.Response) (*SubmitPlanResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitPlanResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -4629,6 +5101,9 @@ type ServerInterface interface {
 	// ClearBar Let a barred revision return to its site
 	// (POST /bars/clear)
 	ClearBar(c *gin.Context)
+	// ListBookings Servers that plans have booked ahead, and of what stock
+	// (GET /bookings)
+	ListBookings(c *gin.Context)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(c *gin.Context, params ListCoachesParams)
@@ -4638,12 +5113,15 @@ type ServerInterface interface {
 	// ApproveCoach Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	// (POST /coaches/{coach}/approve)
 	ApproveCoach(c *gin.Context, coach CoachID)
-	// RevokeCoach Withdraw the Coach; its running rolls are taken back
+	// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(c *gin.Context, coach CoachID)
 	// GoBackCoach Take the Coach out of production again, also after it was released
 	// (POST /coaches/{coach}/rollback)
 	GoBackCoach(c *gin.Context, coach CoachID)
+	// SubmitPlan Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	// (POST /coaches/{coach}/submit)
+	SubmitPlan(c *gin.Context, coach CoachID)
 	// ListVerdicts What the monitor and people said of a Coach, with every number
 	// (GET /coaches/{coach}/verdicts)
 	ListVerdicts(c *gin.Context, coach CoachID)
@@ -4720,6 +5198,19 @@ func (siw *ServerInterfaceWrapper) ClearBar(c *gin.Context) {
 	siw.Handler.ClearBar(c)
 }
 
+// ListBookings operation middleware
+func (siw *ServerInterfaceWrapper) ListBookings(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListBookings(c)
+}
+
 // ListCoaches operation middleware
 func (siw *ServerInterfaceWrapper) ListCoaches(c *gin.Context) {
 
@@ -4742,6 +5233,14 @@ func (siw *ServerInterfaceWrapper) ListCoaches(c *gin.Context) {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", c.Request.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
 	if err != nil {
 		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "plan" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "plan", c.Request.URL.Query(), &params.Plan, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter plan: %w", err), http.StatusBadRequest)
 		return
 	}
 
@@ -4880,6 +5379,31 @@ func (siw *ServerInterfaceWrapper) GoBackCoach(c *gin.Context) {
 	}
 
 	siw.Handler.GoBackCoach(c, coach)
+}
+
+// SubmitPlan operation middleware
+func (siw *ServerInterfaceWrapper) SubmitPlan(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.SubmitPlan(c, coach)
 }
 
 // ListVerdicts operation middleware
@@ -5265,6 +5789,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/coaches", wrapper.ListCoaches)
 	router.GET(options.BaseURL+"/coaches/:coach", wrapper.GetCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/approve", wrapper.ApproveCoach)
+	router.POST(options.BaseURL+"/coaches/:coach/submit", wrapper.SubmitPlan)
+	router.GET(options.BaseURL+"/bookings", wrapper.ListBookings)
 	router.POST(options.BaseURL+"/coaches/:coach/revoke", wrapper.RevokeCoach)
 	router.POST(options.BaseURL+"/coaches/:coach/rollback", wrapper.GoBackCoach)
 	router.GET(options.BaseURL+"/coaches/:coach/verdicts", wrapper.ListVerdicts)
@@ -5342,6 +5868,44 @@ type ClearBardefaultJSONResponse struct {
 }
 
 func (response ClearBardefaultJSONResponse) VisitClearBarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBookingsRequestObject struct {
+}
+
+type ListBookingsResponseObject interface {
+	VisitListBookingsResponse(w http.ResponseWriter) error
+}
+
+type ListBookings200JSONResponse []Booking
+
+func (response ListBookings200JSONResponse) VisitListBookingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListBookingsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListBookingsdefaultJSONResponse) VisitListBookingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5523,6 +6087,40 @@ type GoBackCoachdefaultJSONResponse struct {
 }
 
 func (response GoBackCoachdefaultJSONResponse) VisitGoBackCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SubmitPlanRequestObject struct {
+	Coach CoachID `json:"coach"`
+	Body  *SubmitPlanJSONRequestBody
+}
+
+type SubmitPlanResponseObject interface {
+	VisitSubmitPlanResponse(w http.ResponseWriter) error
+}
+
+type SubmitPlan202Response struct {
+}
+
+func (response SubmitPlan202Response) VisitSubmitPlanResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type SubmitPlandefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response SubmitPlandefaultJSONResponse) VisitSubmitPlanResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6066,6 +6664,9 @@ type StrictServerInterface interface {
 	// ClearBar Let a barred revision return to its site
 	// (POST /bars/clear)
 	ClearBar(ctx context.Context, request ClearBarRequestObject) (ClearBarResponseObject, error)
+	// ListBookings Servers that plans have booked ahead, and of what stock
+	// (GET /bookings)
+	ListBookings(ctx context.Context, request ListBookingsRequestObject) (ListBookingsResponseObject, error)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(ctx context.Context, request ListCoachesRequestObject) (ListCoachesResponseObject, error)
@@ -6075,12 +6676,15 @@ type StrictServerInterface interface {
 	// ApproveCoach Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	// (POST /coaches/{coach}/approve)
 	ApproveCoach(ctx context.Context, request ApproveCoachRequestObject) (ApproveCoachResponseObject, error)
-	// RevokeCoach Withdraw the Coach; its running rolls are taken back
+	// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(ctx context.Context, request RevokeCoachRequestObject) (RevokeCoachResponseObject, error)
 	// GoBackCoach Take the Coach out of production again, also after it was released
 	// (POST /coaches/{coach}/rollback)
 	GoBackCoach(ctx context.Context, request GoBackCoachRequestObject) (GoBackCoachResponseObject, error)
+	// SubmitPlan Submit the plan (ROP) of a Coach that is a draft, so that it can pass
+	// (POST /coaches/{coach}/submit)
+	SubmitPlan(ctx context.Context, request SubmitPlanRequestObject) (SubmitPlanResponseObject, error)
 	// ListVerdicts What the monitor and people said of a Coach, with every number
 	// (GET /coaches/{coach}/verdicts)
 	ListVerdicts(ctx context.Context, request ListVerdictsRequestObject) (ListVerdictsResponseObject, error)
@@ -6238,6 +6842,30 @@ func (sh *strictHandler) ClearBar(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ClearBarResponseObject); ok {
 		if err := validResponse.VisitClearBarResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListBookings operation middleware
+func (sh *strictHandler) ListBookings(ctx *gin.Context) {
+	var request ListBookingsRequestObject
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListBookings(ctx, request.(ListBookingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListBookings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListBookingsResponseObject); ok {
+		if err := validResponse.VisitListBookingsResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -6423,6 +7051,50 @@ func (sh *strictHandler) GoBackCoach(ctx *gin.Context, coach CoachID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(GoBackCoachResponseObject); ok {
 		if err := validResponse.VisitGoBackCoachResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// SubmitPlan operation middleware
+func (sh *strictHandler) SubmitPlan(ctx *gin.Context, coach CoachID) {
+	var request SubmitPlanRequestObject
+
+	request.Coach = coach
+
+	var body SubmitPlanJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SubmitPlan(ctx, request.(SubmitPlanRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SubmitPlan")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(SubmitPlanResponseObject); ok {
+		if err := validResponse.VisitSubmitPlanResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -20,7 +20,7 @@ SELECT deployment, number, url FROM builds_begun WHERE deployment IN (sqlc.slice
 INSERT INTO approvals (coach, actor, at, plan, packages, reason) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: Approvals :many
-SELECT * FROM approvals WHERE coach = ? ORDER BY at, id;
+SELECT a.* FROM approvals a JOIN coaches c ON c.id = a.coach WHERE c.project = ? AND c.series = ? ORDER BY a.at, a.id;
 
 -- name: CoachTerminal :one
 SELECT terminal FROM coaches WHERE id = ?;

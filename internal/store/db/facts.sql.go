@@ -11,11 +11,16 @@ import (
 )
 
 const approvals = `-- name: Approvals :many
-SELECT id, coach, actor, at, plan, packages, reason FROM approvals WHERE coach = ? ORDER BY at, id
+SELECT a.id, a.coach, a.actor, a.at, a.plan, a.packages, a.reason FROM approvals a JOIN coaches c ON c.id = a.coach WHERE c.project = ? AND c.series = ? ORDER BY a.at, a.id
 `
 
-func (q *Queries) Approvals(ctx context.Context, coach string) ([]Approval, error) {
-	rows, err := q.db.QueryContext(ctx, approvals, coach)
+type ApprovalsParams struct {
+	Project string
+	Series  int64
+}
+
+func (q *Queries) Approvals(ctx context.Context, arg ApprovalsParams) ([]Approval, error) {
+	rows, err := q.db.QueryContext(ctx, approvals, arg.Project, arg.Series)
 	if err != nil {
 		return nil, err
 	}

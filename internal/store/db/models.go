@@ -26,6 +26,11 @@ type Barred struct {
 	ClearedAt  int64
 }
 
+type CapacityTurn struct {
+	Capacity string
+	Turn     int64
+}
+
 type CoachCommand struct {
 	ID      int64
 	Coach   string
@@ -65,6 +70,11 @@ type Package struct {
 	Digest     string
 	Size       int64
 	At         int64
+}
+
+type PlanApp struct {
+	App  string
+	Plan string
 }
 
 type QuotaUse struct {
