@@ -1,6 +1,7 @@
 package jenkinstest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +113,7 @@ func (r *Run) Sh(ctx context.Context, s Shell) (exitCode int, stdout string, err
 	defer tick.Stop()
 	for {
 		code, ended := readNumber(filepath.Join(dir, "result"))
-		if err := tail(dir, s.Out); err != nil {
+		if err := tail(dir, s.Out, ended); err != nil {
 			return 0, "", err
 		}
 		if ended {
@@ -213,8 +214,9 @@ func (c *controller) endShells() {
 	}
 }
 
-// tail copies what the log has gained since the last call, also one before a restart.
-func tail(dir string, out io.Writer) error {
+// tail copies what the log has gained since the last call, also one before a
+// restart: whole lines, until the script has ended.
+func tail(dir string, out io.Writer, ended bool) error {
 	if out == nil {
 		return nil
 	}
@@ -228,6 +230,9 @@ func tail(dir string, out io.Writer) error {
 	text, err := io.ReadAll(io.NewSectionReader(f, int64(from), 1<<40))
 	if err != nil {
 		return fmt.Errorf("read the script's log: %w", err)
+	}
+	if !ended {
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
 	if len(text) == 0 {
 		return nil
