@@ -87,6 +87,7 @@ type Check struct {
 	Body    string   `yaml:"body,omitempty"`    // text the body must contain; "" = anything
 	JSON    string   `yaml:"json,omitempty"`    // "status=ok": a dotted path and the value it must have
 	Timeout Duration `yaml:"timeout,omitempty"` // default 2s
+	Latency Duration `yaml:"latency,omitempty"` // the whole answer must have come within it; "0s" = within Timeout
 }
 
 // Capacity is a stock of standard servers that belong to no pool yet. Plans book them ahead for a time; the bookings of one time

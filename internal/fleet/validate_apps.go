@@ -110,6 +110,9 @@ func (c *checker) checkCheck(at, subject, field string, check Check) {
 	if name, _, ok := strings.Cut(check.JSON, "="); check.JSON != "" && (!ok || name == "") {
 		c.say(at+".json", subject, fmt.Sprintf("%s: json %q is not a path and a value", field, check.JSON), "write such as status=ok")
 	}
+	if check.Timeout > 0 && check.Latency >= check.Timeout {
+		c.say(at+".latency", subject, fmt.Sprintf("%s: latency %s is not below the timeout %s, which would say it first", field, check.Latency, check.Timeout), "lower it, or raise timeout")
+	}
 }
 
 var template = regexp.MustCompile(`\{\{[^}]*\}\}?`)

@@ -55,7 +55,7 @@ func (c *checker) checkBearing(at, subject string, ind Indicator) {
 func scopes(ind Indicator) []Scope {
 	switch ind.JudgedBy() {
 	case JudgeCheck:
-		return []Scope{ScopeServer}
+		return []Scope{ScopeServer, ScopePool}
 	case JudgeRank:
 		return []Scope{ScopeBatch}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"railyard/internal/rollmon"
+	"railyard/internal/rollmon/source/known"
 	"railyard/internal/rollmon/source/prometheus"
 	"railyard/internal/rollmon/source/urlcheck"
 	"railyard/internal/rollmon/source/zabbix"
@@ -50,7 +51,11 @@ func (s *Service) prune(ctx context.Context) error {
 
 // makeSources makes the sources that are there by themselves and those that are configured.
 func (s *Service) makeSources() ([]rollmon.Source, error) {
-	sources := []rollmon.Source{urlcheck.New(rollmon.Addresses(s.topology.get), urltest.NewClient())}
+	ready := &readiness{sites: s.sites, roll: s.store.Roll}
+	sources := []rollmon.Source{
+		urlcheck.New(rollmon.Addresses(s.topology.get), urltest.NewClient()),
+		known.NewPeople(s.entered), known.NewRollingLog(s.steps), known.NewReadiness(ready.conditions),
+	}
 	if s.config.Prometheus != "" {
 		source, err := prometheus.New(s.config.Prometheus, prometheus.Options{})
 		if err != nil {

@@ -126,10 +126,6 @@ func (s *Service) makeWorkers() error {
 	if err != nil {
 		return err
 	}
-	monitor, err := s.makeMonitor()
-	if err != nil {
-		return err
-	}
 	hosts, err := makeHosts(s.config.SSH, s.packages)
 	if err != nil {
 		return err
@@ -137,6 +133,10 @@ func (s *Service) makeWorkers() error {
 	s.sites = &sites{
 		topology: s.topology.get, hosts: hosts, packages: s.packages, tester: smoke.New(),
 		balancers: map[fleet.Balancer]roller.Balancer{}, programs: map[string]roller.Host{},
+	}
+	monitor, err := s.makeMonitor()
+	if err != nil {
+		return err
 	}
 	me := owner(s.config.Name)
 	statuses, err := newStatuses(s.config.Statuses, s.config.PublicURL)

@@ -62,6 +62,9 @@ func Check(ctx context.Context, client *http.Client, base string, c fleet.Check)
 	if err == nil {
 		err = judge(c, status, body)
 	}
+	if err == nil && c.Latency > 0 && r.Latency > c.Latency.D() {
+		err = fmt.Errorf("expected an answer within %s, it took %s", c.Latency, r.Latency.Round(time.Millisecond))
+	}
 	if err != nil {
 		r.Err = fmt.Errorf("GET %s%s: %w", base, c.Path, err)
 	}

@@ -28,6 +28,7 @@ type World struct {
 	Indicator fleet.Indicator // a hard one that the source answers
 	Site      fleet.SiteRef
 	Backend   string
+	Roll      string           // for sources that ask what is rolled
 	Servers   []rollmon.Server // three that can be set, all Healthy when the World is made
 	Since     time.Time        // when they were exposed
 	// Set changes a server and returns when a reading can show it.
@@ -96,7 +97,7 @@ func Run(t *testing.T, make func(t *testing.T) World) {
 }
 
 func (w World) read(ctx context.Context, servers ...rollmon.Server) rollmon.Reading {
-	return w.Source.Read(ctx, rollmon.Request{Indicator: w.Indicator, Site: w.Site, Backend: w.Backend, Exposed: servers,
+	return w.Source.Read(ctx, rollmon.Request{Indicator: w.Indicator, Site: w.Site, Roll: w.Roll, Backend: w.Backend, Exposed: servers,
 		Since: w.Since, Now: time.Now()})
 }
 

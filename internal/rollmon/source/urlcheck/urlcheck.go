@@ -1,10 +1,11 @@
-// Package urlcheck is the source of check indicators: URL tests on each exposed server directly, not through the
-// balancer. A server that does not answer is the failing thing itself here, so this source is never down.
+// Package urlcheck is the source of check indicators: URL tests on each exposed server directly, or of the site through its
+// balancer. What does not answer is the failing thing itself here, so this source is never down.
 package urlcheck
 
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,15 +40,22 @@ func New(addresses Addresses, client *http.Client) *Source {
 	return &Source{addresses: addresses, client: client, places: semaphore.NewWeighted(atOnce)}
 }
 
-// Name is "urlcheck".
-func (s *Source) Name() string { return "urlcheck" }
+// Name is "url".
+func (s *Source) Name() string { return fleet.SourceURL }
 
 // Answers reports whether the indicator is a check.
-func (s *Source) Answers(i fleet.Indicator) bool { return i.Check != nil }
+func (s *Source) Answers(i fleet.Indicator) bool {
+	return i.Check != nil && i.ReadBy() == fleet.SourceURL
+}
 
-// Read tests every exposed server side by side. A test that fails is repeated once, within the same reading, so that a
-// breach needs no memory of earlier looks.
+// Read tests every exposed server side by side, or the site. A test that fails is repeated once, within the same reading, so
+// that a breach needs no memory of earlier looks.
 func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
+	if u := r.Indicator.Source.URL; u != nil && u.Through != "" {
+		base := strings.NewReplacer("{{.Environment}}", r.Site.Environment, "{{.Pool}}", r.Site.Pool, "{{.Backend}}", r.Backend).Replace(u.Through)
+		sample := s.try(ctx, r, strings.TrimRight(base, "/"))
+		return rollmon.Reading{Source: s.Name(), Exposed: &sample}
+	}
 	var (
 		mu      sync.Mutex
 		all     sync.WaitGroup
@@ -55,7 +63,10 @@ func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
 	)
 	for _, server := range r.Exposed {
 		all.Go(func() {
-			sample := s.try(ctx, r, server.Name)
+			sample := rollmon.Sample{Problem: "the topology has no address for it"}
+			if address, ok := s.addresses(r.Site, server.Name); ok {
+				sample = s.try(ctx, r, "http://"+address)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			servers[server.Name] = sample
@@ -65,12 +76,8 @@ func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {
 	return rollmon.Reading{Source: s.Name(), Servers: servers}
 }
 
-// try tests one server until it passes or the tries are used up.
-func (s *Source) try(ctx context.Context, r rollmon.Request, server string) rollmon.Sample {
-	address, ok := s.addresses(r.Site, server)
-	if !ok {
-		return rollmon.Sample{Problem: "the topology has no address for it"}
-	}
+// try tests one address until it passes or the tries are used up.
+func (s *Source) try(ctx context.Context, r rollmon.Request, base string) rollmon.Sample {
 	if err := s.places.Acquire(ctx, 1); err != nil {
 		return rollmon.Sample{Problem: "its turn to be checked did not come in time"}
 	}
@@ -81,7 +88,7 @@ func (s *Source) try(ctx context.Context, r rollmon.Request, server string) roll
 		if t.Runs > 0 && !pause(ctx, between) {
 			break
 		}
-		result := urltest.Check(ctx, s.client, "http://"+address, *r.Indicator.Check)
+		result := urltest.Check(ctx, s.client, base, *r.Indicator.Check)
 		if result.Err != nil && ctx.Err() != nil {
 			break // cut off by us, which says nothing about the server
 		}

@@ -131,3 +131,34 @@ func TestWhatTheLookCutsOffIsNotTheServersFailure(t *testing.T) {
 		t.Errorf("%+v, want a problem in words", s)
 	}
 }
+
+func TestThroughTheBalancerTheSiteIsTestedOnce(t *testing.T) {
+	balancer := start(t)
+	w, apps := world(t)
+	w.Indicator.Scope = fleet.ScopePool
+	w.Indicator.Source.URL = &fleet.URLSource{Through: "http://" + balancer.address()}
+	read := func() *rollmon.Tries {
+		return w.Source.Read(t.Context(), rollmon.Request{Indicator: w.Indicator, Site: site, Exposed: w.Servers}).Exposed.Tries
+	}
+	if got := read(); got == nil || got.Runs != 1 || got.Failed != 0 {
+		t.Errorf("%+v", got)
+	}
+	balancer.bad.Store(9)
+	if got := read(); got == nil || got.Failed != 2 || !strings.Contains(got.Words, "expected status 200, got 500") {
+		t.Errorf("%+v", got)
+	}
+	for name, a := range apps {
+		if a.asked.Load() != 0 {
+			t.Errorf("%s was asked directly", name)
+		}
+	}
+}
+
+func TestAnAnswerThatComesTooLateFailsItsCheck(t *testing.T) {
+	w, _ := world(t)
+	w.Indicator.Check = &fleet.Check{Path: "/healthz", Latency: fleet.Duration(time.Nanosecond)}
+	got := w.Source.Read(t.Context(), rollmon.Request{Indicator: w.Indicator, Site: site, Exposed: w.Servers[:1]}).Servers["hotel-api-1"].Tries
+	if got == nil || got.Failed != 2 || !strings.Contains(got.Words, "expected an answer within 1ns, it took") {
+		t.Errorf("%+v", got)
+	}
+}
