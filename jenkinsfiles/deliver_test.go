@@ -1,208 +1,103 @@
 package jenkinsfiles_test
 
 import (
-	"bytes"
 	"flag"
-	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/sirupsen/logrus"
 
-	"railyard/internal/jenkins"
-	"railyard/internal/jenkins/jenkinstest"
-	"railyard/internal/packages"
+	"railyard/internal/jenkins/jenkinstest/groovy"
 	"railyard/jenkinsfiles"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func TestDeliverJobIsAsInTheGolden(t *testing.T) {
-	const golden = "testdata/deliver.golden.xml"
-	if *update {
-		if err := os.WriteFile(golden, jenkinsfiles.DeliverJob(), 0o644); err != nil {
+func TestJobsAreAsInTheGoldens(t *testing.T) {
+	for name, text := range map[string][]byte{
+		"deliver": jenkinsfiles.Deliver("hotel-api"), "deliver-freestyle": jenkinsfiles.DeliverFreestyle("hotel-api"),
+	} {
+		golden := "testdata/" + name + ".golden.xml"
+		if *update {
+			if err := os.WriteFile(golden, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(jenkinsfiles.DeliverJob())); diff != "" {
-		t.Errorf("the job differs from its golden (go test -update writes it):\n%s", diff)
+		if diff := cmp.Diff(string(want), string(text)); diff != "" {
+			t.Errorf("job %s differs from its golden (go test -update writes it):\n%s", name, diff)
+		}
 	}
 }
 
-const job = "deliver"
-
-// yard is a stand-in with the job, a repository, and a railyard command that
-// notes what it is told and answers with the exit codes in files.
-type yard struct {
-	t       *testing.T
-	dir     string
-	client  *jenkins.Controller
-	commits int
-}
-
-// command stands where the real one is: its part of the contract is its exit codes.
-const command = `#!/bin/sh
-test "$RAILYARD_TOKEN" = s3cr3t && test "$RAILYARD_URL" = http://railyard.example || exit 9
-echo "$@" >> "$YARD/calls"
-case $1 in publish) for file; do :; done; cp "$file" "$YARD/package-$BUILD_NUMBER.tar.gz" ;; esac
-exit "$(cat "$YARD/$1" 2>/dev/null || echo 0)"
-`
-
-func newYard(t *testing.T) *yard {
+// pipelines is the engine of a test, with the shipped library.
+func pipelines(t *testing.T) *groovy.Engine {
 	t.Helper()
-	y := &yard{t: t, dir: t.TempDir()}
-	y.write("bin/railyard", command)
-	s, err := jenkinstest.Start(jenkinstest.Options{
-		Dir: t.TempDir(),
-		Env: map[string]string{
-			"RAILYARD_URL": "http://railyard.example", "YARD": y.dir,
-			"PATH": filepath.Join(y.dir, "bin") + ":" + os.Getenv("PATH"),
-		},
-		Secrets: map[string]string{"RAILYARD_TOKEN": "s3cr3t"},
-	})
+	e, err := groovy.New(map[string]fs.FS{jenkinsfiles.LibraryName: jenkinsfiles.Library()})
+	if err == nil {
+		err = e.Warm()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	log := logrus.New()
-	log.SetOutput(io.Discard)
-	if y.client, err = jenkins.New(jenkins.Config{Name: "test", URL: s.URL, User: "admin", Token: "admin-token"}, log); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := y.client.EnsureJob(t.Context(), job, jenkinsfiles.DeliverJob()); err != nil {
-		t.Fatal(err)
-	}
-	y.git("init", "-q", "-b", "release/1.0", ".")
-	y.write("repo/build.sh", "#!/bin/sh\nset -eu\nrm -rf dist\nmkdir dist\ncp run dist/\necho \"token ${RAILYARD_TOKEN-none}\"\n")
-	y.write("repo/run", "#!/bin/sh\necho 1\n")
-	return y
+	return e
 }
 
-func (y *yard) write(name, content string) {
-	y.t.Helper()
-	path := filepath.Join(y.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		y.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
-		y.t.Fatal(err)
-	}
-}
-
-func (y *yard) git(args ...string) string {
-	y.t.Helper()
-	dir := filepath.Join(y.dir, "repo")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		y.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(y.t.Context(), "git", args...)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.org",
-		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		y.t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-func (y *yard) commit() string {
-	y.t.Helper()
-	y.git("add", "-A")
-	y.git("commit", "-q", "--allow-empty", "-m", "change")
-	return y.git("rev-parse", "HEAD")
-}
-
-// run builds a commit and returns the finished build with its console.
-func (y *yard) run(commit string) (jenkins.Build, string) {
-	y.t.Helper()
-	y.commits++
-	id := "d" + string(rune('0'+y.commits))
-	queueID, err := y.client.Trigger(y.t.Context(), job, map[string]string{
-		jenkins.DeploymentParam: id, "APP": "hotel-api", "REPO_URL": "file://" + filepath.Join(y.dir, "repo"),
-		"BRANCH": "release/1.0", "COMMIT": commit,
-	})
-	if err != nil {
-		y.t.Fatal(err)
-	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-tick.C {
-		b, err := y.client.Find(y.t.Context(), jenkins.Ask{Job: job, Deployment: id, QueueID: queueID})
-		if err != nil {
-			y.t.Fatal(err)
-		}
-		if b.Done() {
-			text, _, _, err := y.client.Log(y.t.Context(), job, b.Number, 0)
-			if err != nil {
-				y.t.Fatal(err)
-			}
-			return b, string(text)
-		}
-	}
-	y.t.Fatal("the build did not end")
-	return jenkins.Build{}, ""
-}
-
-func (y *yard) calls() string {
-	text, err := os.ReadFile(filepath.Join(y.dir, "calls"))
-	if err != nil && !os.IsNotExist(err) {
-		y.t.Fatal(err)
-	}
-	return string(text)
-}
+const (
+	began     = "begin --deployment d1\n"
+	published = began + "publish --deployment d1 --app hotel-api package.tar.gz\n"
+	asked     = "outcome --deployment d1 --stage "
+)
 
 func TestDeliver(t *testing.T) {
-	const begun = "begin --deployment d1\n"
+	engine := pipelines(t)
+	all := published + asked + "FAT\n" + asked + "approval\n" + asked + "UAT\n" + asked + "PROD\n"
 	cases := []struct {
 		name    string
 		prepare func(y *yard)
 		result  string
-		calls   string // "…" stands for the way to the package
+		calls   string
 		says    string
 	}{
-		{"a released commit is a success", func(*yard) {}, "SUCCESS",
-			begun + "publish --deployment d1 --app hotel-api …/package.tar.gz\nwait --deployment d1\n", "building"},
-		{"a duplicate ends quietly, with nothing built", func(y *yard) { y.write("begin", "4") }, "SUCCESS", begun, "nothing to do"},
-		{"a superseded or revoked one is unstable", func(y *yard) { y.write("wait", "3") }, "UNSTABLE",
-			begun + "publish --deployment d1 --app hotel-api …/package.tar.gz\nwait --deployment d1\n", ""},
-		{"one that was rolled back is a failure", func(y *yard) { y.write("wait", "1") }, "FAILURE",
-			begun + "publish --deployment d1 --app hotel-api …/package.tar.gz\nwait --deployment d1\n", ""},
+		{"a released commit is a success", func(*yard) {}, "SUCCESS", all, "PROD is passed"},
+		{"a duplicate is not built", func(y *yard) { y.write("begin", "4") }, "NOT_BUILT", began, "nothing to do"},
+		{"a build that may not begin is a failure", func(y *yard) { y.write("begin", "1") }, "FAILURE", began, "did not let the build begin"},
+		{"one that boards a Train is a success, and the Train's stages are left out", func(y *yard) { y.write("says-UAT", "BOARDED 4 hotel-api-7.2: boards Train hotel-line-3") },
+			"SUCCESS", published + asked + "FAT\n" + asked + "approval\n" + asked + "UAT\n", `Stage "Roller" skipped due to when conditional`},
+		{"one that was rolled back is a failure, with the reason", func(y *yard) { y.write("says-PROD", "FAILURE end hotel-api-7.2: rolled back: 5xx 4.8 %") },
+			"FAILURE", all, "ERROR: hotel-api-7.2: rolled back: 5xx 4.8 %"},
+		{"one that is revoked is aborted", func(y *yard) { y.write("says-UAT", "ABORTED end hotel-api-7.2: revoked: by person:li") },
+			"ABORTED", published + asked + "FAT\n" + asked + "approval\n" + asked + "UAT\n", "revoked: by person:li"},
+		{"one that is superseded is not built", func(y *yard) { y.write("says-FAT", "NOT_BUILT end hotel-api-7.2: superseded: by hotel-api-7.3") },
+			"NOT_BUILT", published + asked + "FAT\n", "superseded"},
 		{"a failing build is a failure whatever its exit code", func(y *yard) { y.write("repo/build.sh", "#!/bin/sh\nexit 3\n") },
-			"FAILURE", begun, "build.sh failed"},
-		{"failing tests publish nothing", func(y *yard) { y.write("repo/test.sh", "#!/bin/sh\nexit 3\n") }, "FAILURE", begun, "test.sh failed"},
-		{"a refused package is a failure", func(y *yard) { y.write("publish", "3") }, "FAILURE",
-			begun + "publish --deployment d1 --app hotel-api …/package.tar.gz\n", "cannot publish"},
-		{"a build without dist is a failure", func(y *yard) { y.write("repo/build.sh", "#!/bin/sh\ntrue\n") }, "FAILURE", begun, "made no dist"},
+			"FAILURE", began, "build.sh failed"},
+		{"failing tests publish nothing", func(y *yard) { y.write("repo/test.sh", "#!/bin/sh\nexit 3\n") }, "FAILURE", began, "test.sh failed"},
+		{"a refused package is a failure", func(y *yard) { y.write("publish", "3") }, "FAILURE", published, "could not be published"},
+		{"an answer that is none is a failure", func(y *yard) { y.write("says-FAT", "hm") }, "FAILURE", published + asked + "FAT\n", "expected a word, a milepost and a reason"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			y := newYard(t)
+			y := newYard(t, jenkinsfiles.Deliver("hotel-api"), engine)
 			c.prepare(y)
 			b, console := y.run(y.commit())
 			if b.Result != c.result || !strings.Contains(console, c.says) {
 				t.Errorf("result = %s, want %s with %q in\n%s", b.Result, c.result, c.says, console)
 			}
-			calls := y.calls()
-			if at := strings.Index(calls, " /"); at > 0 {
-				end := strings.Index(calls, "/package.tar.gz")
-				calls = calls[:at+1] + "…" + calls[end:]
-			}
-			if calls != c.calls {
-				t.Errorf("railyard was called with\n%swant\n%s", calls, c.calls)
+			if diff := cmp.Diff(c.calls, y.calls()); diff != "" {
+				t.Errorf("railyard was called otherwise:\n%s", diff)
 			}
 			if strings.Contains(console, "s3cr3t") || strings.Contains(console, "token ****") {
 				t.Errorf("the console or build.sh saw the token:\n%s", console)
@@ -211,46 +106,106 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-func TestDeliverBuildsExactlyTheCommitAndTheSameBytes(t *testing.T) {
-	y := newYard(t)
-	// Times and modes that differ from build to build.
-	y.write("repo/build.sh", `#!/bin/sh
-set -eu
-rm -rf dist
-mkdir dist
-if test $((BUILD_NUMBER % 4)) = 1; then umask 022; else umask 002; fi
-cat run >dist/run
-chmod +x dist/run
-touch -d "@$BUILD_NUMBER" dist/run dist
-`)
-	first := y.commit()
-	y.write("repo/run", "#!/bin/sh\necho 2\n")
-	second := y.commit()
-	for _, commit := range []string{first, second, first} {
-		if b, console := y.run(commit); b.Result != "SUCCESS" {
-			t.Fatalf("%s\n%s", b.Result, console)
+// asks waits for the build's input and returns its id.
+func (y *yard) asks(number int64) (id string) {
+	y.t.Helper()
+	y.eventually("an input", func() bool {
+		pending, err := y.client.Inputs(y.t.Context(), job, number)
+		if err == nil && len(pending) == 1 {
+			id = pending[0].ID
 		}
+		return id != ""
+	})
+	return id
+}
+
+func (y *yard) proceed(id string) {
+	y.t.Helper()
+	if err := y.client.Proceed(y.t.Context(), job, 1, id, nil); err != nil {
+		y.t.Fatal(err)
 	}
-	read := func(n string) []byte {
-		text, err := os.ReadFile(filepath.Join(y.dir, "package-"+n+".tar.gz"))
-		if err != nil {
+}
+
+// waiting is a build that waits for UAT.
+func waiting(t *testing.T, engine *groovy.Engine) (y *yard, end func() (result, console string)) {
+	y = newYard(t, jenkinsfiles.Deliver("hotel-api"), engine)
+	y.write("says-UAT", "WAIT 4 hotel-api-7.2: delivering UAT: smoke")
+	ask := y.start(y.commit())
+	if id := y.asks(1); id != "Railyard-4" {
+		t.Fatalf("it waits at %q, want the input named by how far the Coach is", id)
+	}
+	return y, func() (string, string) {
+		b, console := y.end(ask)
+		return b.Result, console
+	}
+}
+
+func TestWhileItWaits(t *testing.T) {
+	engine := pipelines(t)
+	t.Run("it holds no executor", func(t *testing.T) {
+		y, end := waiting(t, engine)
+		var computers struct{ BusyExecutors int }
+		y.get("/computer/api/json?tree=busyExecutors", &computers)
+		if computers.BusyExecutors != 0 {
+			t.Errorf("%d executors are busy", computers.BusyExecutors)
+		}
+		y.write("says-UAT", "PASSED 5 hotel-api-7.2: UAT is passed")
+		y.proceed("Railyard-4")
+		if result, console := end(); result != "SUCCESS" {
+			t.Errorf("%s\n%s", result, console)
+		}
+	})
+	t.Run("an answer that decides nothing makes it ask and wait again", func(t *testing.T) {
+		y, end := waiting(t, engine)
+		before := strings.Count(y.calls(), asked+"UAT")
+		y.as("li", "/job/deliver/1/input/Railyard-4/proceedEmpty", "")
+		y.eventually("another question", func() bool { return strings.Count(y.calls(), asked+"UAT") == before+1 })
+		id := y.asks(1)
+		forged := url.Values{"json": {`{"parameter":[{"name":"RAILYARD_STAGE","value":"x"},{"name":"outcome","value":"PASSED"}]}`}}
+		if status := y.ask(http.MethodPost, "/job/deliver/1/input/"+id+"/proceed", "li", strings.NewReader(forged.Encode()), nil); status < 400 {
+			t.Errorf("an answer with parameters of its own = %d", status)
+		}
+		if id != y.asks(1) || strings.Count(y.calls(), asked+"UAT") != before+1 {
+			t.Error("a forged answer moved the build")
+		}
+		y.write("says-UAT", "FAILURE end hotel-api-7.2: stopped in UAT: no")
+		y.proceed(y.asks(1))
+		if result, console := end(); result != "FAILURE" {
+			t.Errorf("%s\n%s", result, console)
+		}
+	})
+	t.Run("aborting it asks for a brake", func(t *testing.T) {
+		y, end := waiting(t, engine)
+		y.as("li", "/job/deliver/1/stop", "")
+		result, console := end()
+		if result != "ABORTED" || !strings.HasSuffix(y.calls(), "brake --deployment d1 --reason build jenkins-deliver-1 was aborted\n") ||
+			!strings.Contains(console, "Railyard brakes what is rolling") {
+			t.Errorf("%s, called\n%s\n%s", result, y.calls(), console)
+		}
+	})
+	t.Run("a brake that cannot be asked for is said loudly", func(t *testing.T) {
+		y, end := waiting(t, engine)
+		y.write("brake", "1")
+		y.as("li", "/job/deliver/1/input/Railyard-4/abort", "")
+		if result, console := end(); result != "ABORTED" || !strings.Contains(console, "NOT BRAKED") {
+			t.Errorf("%s\n%s", result, console)
+		}
+	})
+	t.Run("a restart of Jenkins changes nothing", func(t *testing.T) {
+		y, end := waiting(t, engine)
+		before := y.calls()
+		if err := y.s.Restart(); err != nil {
 			t.Fatal(err)
 		}
-		return text
-	}
-	if !bytes.Equal(read("1"), read("3")) {
-		t.Error("the same commit made other bytes")
-	}
-	if header := read("1")[:8]; !bytes.Equal(header[3:], make([]byte, 5)) {
-		t.Errorf("the gzip header % x holds a name or a time", header)
-	}
-	for n, want := range map[string]string{"1": "#!/bin/sh\necho 1\n", "2": "#!/bin/sh\necho 2\n"} {
-		dir := t.TempDir()
-		if err := packages.Unpack(bytes.NewReader(read(n)), dir, packages.Limits{}); err != nil {
-			t.Fatal(err)
+		id := y.asks(1)
+		if y.calls() != before {
+			t.Errorf("after the restart it called railyard again:\n%s", y.calls())
 		}
-		if got, err := os.ReadFile(filepath.Join(dir, "run")); err != nil || string(got) != want {
-			t.Errorf("package %s has run = %q (%v), want %q", n, got, err, want)
+		y.write("says-UAT", "PASSED 5 hotel-api-7.2: UAT is passed")
+		y.proceed(id)
+		result, console := end()
+		if result != "SUCCESS" || strings.Count(y.calls(), "publish") != 1 || strings.Count(console, "Resuming build") != 1 {
+			t.Errorf("%s\n%s\n%s", result, y.calls(), console)
 		}
-	}
+	})
 }

@@ -30,6 +30,7 @@ const (
 	ActTrigger ActionKind = "trigger" // start the build
 	ActEnsure  ActionKind = "ensure"  // ask Jenkins whether it has the build; start it only if not
 	ActTell    ActionKind = "tell"    // write Text as the build's description
+	ActWake    ActionKind = "wake"    // make the build look how the Coach stands, unless it knows the milepost Text
 	ActMark    ActionKind = "mark"    // set Status at the Coach's commit, at the code host; it names no build
 )
 

@@ -101,6 +101,7 @@ func newYard(t *testing.T) *yard {
 			Builds:    map[string]BuildFact{},
 			Triggered: map[string]Triggered{},
 			Told:      map[string]Telling{},
+			Woken:     map[string]Waking{},
 		},
 	}
 }
@@ -139,7 +140,7 @@ func (y *yard) steps(n int) *yard {
 	return y
 }
 
-// jenkins lets Jenkins take every trigger and every description.
+// jenkins lets Jenkins take every trigger, every description and every wake-up.
 func (y *yard) jenkins() *yard {
 	for _, a := range y.acts {
 		switch a.Kind {
@@ -148,6 +149,8 @@ func (y *yard) jenkins() *yard {
 			y.obs.Builds[a.Build.Deployment] = BuildFact{Known: true, QueueID: 7, Number: 12, URL: "http://jenkins/12", Running: true}
 		case ActTell:
 			y.obs.Told[a.Build.Deployment] = Telling{At: y.now, Text: a.Text}
+		case ActWake:
+			y.obs.Woken[a.Build.Deployment] = Waking{At: y.now, Milepost: a.Text, Tries: 1, Settled: true}
 		}
 	}
 	y.acts = nil

@@ -18,8 +18,8 @@ func Description(c rop.Coach) string {
 
 // tellOthers tells Jenkins and the code host what is true, and closes the Coach once all have heard how it ended.
 func (d *decider) tellOthers() {
-	builds, commit := d.tellJenkins(), d.markCommit()
-	if d.State.Terminal() && !builds && !commit {
+	asleep, builds, commit := d.wakeBuilds(), d.tellJenkins(), d.markCommit()
+	if d.State.Terminal() && !asleep && !builds && !commit {
 		d.Closed = true
 	}
 }

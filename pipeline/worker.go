@@ -24,6 +24,9 @@ type Jenkins interface {
 	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)
 	// Tell writes a build's description.
 	Tell(ctx context.Context, controller, job string, number int64, text string) error
+	// Wake makes a build that waits look how its Coach stands, unless it knows the milepost. settled is false while the build
+	// may still come to ask.
+	Wake(ctx context.Context, controller, job string, number int64, milepost string) (settled bool, err error)
 }
 
 // Ask names one build to look for.

@@ -91,7 +91,7 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 	d.poller.follow(d.coach)
 	obs := Observation{
 		Facts: facts, Picture: picture, Topology: d.Topology(), Builds: d.poller.known(d.coach),
-		Triggered: maps.Clone(d.hands.triggered), Told: maps.Clone(d.hands.told), Marked: d.hands.marked,
+		Triggered: maps.Clone(d.hands.triggered), Told: maps.Clone(d.hands.told), Woken: maps.Clone(d.hands.woken), Marked: d.hands.marked,
 	}
 	if repo, ok := obs.Topology.Repository(d.coach.Repository); ok && d.Statuses != nil {
 		obs.Marks = d.Statuses.Marks(repo)

@@ -25,6 +25,7 @@ type hands struct {
 
 	triggered map[string]Triggered // deployment id → how the last trigger ended
 	told      map[string]Telling   // deployment id → how the last description ended
+	woken     map[string]Waking    // deployment id → how the last waking ended
 	marked    *Telling             // how the last mark ended
 }
 
@@ -33,6 +34,7 @@ type asked struct {
 	action    Action
 	triggered Triggered
 	told      Telling // or marked
+	woken     Waking
 }
 
 // jenkinsPatience is how long Jenkins, or the code host, may take for one action.
@@ -42,7 +44,7 @@ func newHands(ctx context.Context, w *Worker, log logrus.FieldLogger) *hands {
 	ctx, cancel := context.WithCancel(ctx)
 	return &hands{
 		Worker: w, log: log, ctx: ctx, cancel: cancel, done: make(chan asked),
-		busy: map[string]bool{}, triggered: map[string]Triggered{}, told: map[string]Telling{},
+		busy: map[string]bool{}, triggered: map[string]Triggered{}, told: map[string]Telling{}, woken: map[string]Waking{},
 	}
 }
 
@@ -67,6 +69,11 @@ func (h *hands) finished(r asked) {
 	switch r.action.Kind {
 	case ActTell:
 		h.told[deployment] = r.told
+	case ActWake:
+		if last := h.woken[deployment]; last.Milepost == r.woken.Milepost {
+			r.woken.Tries += last.Tries
+		}
+		h.woken[deployment] = r.woken
 	case ActMark:
 		h.marked = &r.told
 	default:
@@ -89,6 +96,9 @@ func (h *hands) act(a Action, c rop.Coach) asked {
 	case ActTell:
 		result.told = h.tell(ctx, a)
 		what, problem = "tell Jenkins", result.told.Err
+	case ActWake:
+		result.woken = h.wakeBuild(ctx, a)
+		what, problem = "wake the build", result.woken.Err
 	case ActMark:
 		result.told = h.mark(ctx, a, c)
 		what, problem = "mark commit", result.told.Err
@@ -109,6 +119,16 @@ func (h *hands) tell(ctx context.Context, a Action) Telling {
 	}
 	said.At = h.now()
 	return said
+}
+
+func (h *hands) wakeBuild(ctx context.Context, a Action) Waking {
+	w := Waking{Milepost: a.Text, Tries: 1}
+	settled, err := h.Jenkins.Wake(ctx, a.Build.Controller, a.Build.Job, a.Build.Number, a.Text)
+	if w.Settled = settled && err == nil; err != nil {
+		w.Err = err.Error()
+	}
+	w.At = h.now()
+	return w
 }
 
 func (h *hands) mark(ctx context.Context, a Action, c rop.Coach) Telling {

@@ -110,6 +110,9 @@ func (j deaf) Find(ctx context.Context, _, _, _ string) (BuildFact, error) {
 	return BuildFact{}, j.hang(ctx)
 }
 func (j deaf) Tell(ctx context.Context, _, _ string, _ int64, _ string) error { return j.hang(ctx) }
+func (j deaf) Wake(ctx context.Context, _, _ string, _ int64, _ string) (bool, error) {
+	return false, j.hang(ctx)
+}
 
 // work runs a worker on a new Coach. It is ended, and waited for, by the returned function.
 func work(t *testing.T) (store *leaseStore, jenkins deaf, end func()) {

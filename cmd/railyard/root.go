@@ -23,6 +23,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newVersion(),
 		newBegin(), newPublish(), newWait(),
+		newOutcome(),
 		newROP(), newCoach(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
 		newToken(), newHook(),
 	)

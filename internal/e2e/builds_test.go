@@ -79,8 +79,8 @@ func supersede(t *testing.T, y *town) {
 	y.ends(t, second.Id, "released")
 
 	b := y.buildEnds(t, first)
-	if b.Result != "UNSTABLE" || !strings.Contains(b.Description, "superseded by "+second.Id) {
-		t.Errorf("the superseded build is %s and says %q, expected UNSTABLE and by what it was superseded", b.Result, b.Description)
+	if b.Result != "NOT_BUILT" || !strings.Contains(b.Description, "superseded by "+second.Id) {
+		t.Errorf("the superseded build is %s and says %q, expected NOT_BUILT and by what it was superseded", b.Result, b.Description)
 	}
 	if c := y.coach(t, first.Id); c.State != "superseded" || len(c.Rolls) > 0 {
 		t.Errorf("%s is %s and has %d rolls, expected none: its package is never promoted", c.Id, c.State, len(c.Rolls))

@@ -246,7 +246,8 @@ func (y *town) orders(t *testing.T, args ...string) string {
 // jenkinsBuild is a build as Jenkins shows it.
 type jenkinsBuild struct {
 	Number      int64  `json:"number"`
-	Result      string `json:"result"`
+	Building    bool   `json:"building"`
+	Result      string `json:"result"` // not the last word while Building
 	Description string `json:"description"`
 	Actions     []struct {
 		Parameters []struct{ Name, Value string } `json:"parameters"`
@@ -259,7 +260,7 @@ func (y *town) builds(t *testing.T, app string) map[string][]jenkinsBuild {
 	var j struct {
 		AllBuilds []jenkinsBuild `json:"allBuilds"`
 	}
-	y.get(t, y.Jenkins.URL+"/job/deliver/job/"+app+"/api/json?tree=allBuilds[number,result,description,actions[parameters[name,value]]]", &j)
+	y.get(t, y.Jenkins.URL+"/job/deliver/job/"+app+"/api/json?tree=allBuilds[number,building,result,description,actions[parameters[name,value]]]", &j)
 	all := map[string][]jenkinsBuild{}
 	for _, b := range j.AllBuilds {
 		for _, a := range b.Actions {
@@ -291,7 +292,7 @@ func (y *town) buildEnds(t *testing.T, c api.Coach) (b jenkinsBuild) {
 	t.Helper()
 	eventually(t, "the end of the build of "+c.Id, func() (string, bool) {
 		b = y.builtOnce(t, c)
-		return "it runs", b.Result != ""
+		return "it runs", !b.Building && b.Result != ""
 	})
 	return b
 }

@@ -113,6 +113,7 @@ type Build struct {
 	Tries      int        `json:"tries"`            // tries to reach Jenkins since the last success
 	Note       string     `json:"note"`             // the last error, for people
 	Told       string     `json:"told"`             // the description Jenkins was last told
+	Woken      string     `json:"woken,omitempty"`  // the Milepost that the waiting build was woken for
 	Queued     time.Time  `json:"queued"`           // when Jenkins had it
 	Result     string     `json:"result,omitempty"` // Jenkins' result once it ended: "SUCCESS"
 }

@@ -112,3 +112,12 @@ func (cs controllers) Tell(ctx context.Context, controller, job string, number i
 	}
 	return c.Describe(ctx, job, number, text)
 }
+
+// Wake implements pipeline.Jenkins.
+func (cs controllers) Wake(ctx context.Context, controller, job string, number int64, milepost string) (settled bool, err error) {
+	c, err := cs.get(controller)
+	if err != nil {
+		return false, err
+	}
+	return c.Wake(ctx, job, number, milepost)
+}

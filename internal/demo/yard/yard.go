@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ import (
 	"railyard/internal/demo/ports"
 	"railyard/internal/demo/prometheus"
 	"railyard/internal/jenkins/jenkinstest"
+	"railyard/internal/jenkins/jenkinstest/groovy"
 	"railyard/internal/scm/hook"
 	"railyard/jenkinsfiles"
 	"railyard/server/api"
@@ -212,6 +214,12 @@ func (y *Yard) startJenkins(context.Context) error {
 	if err != nil {
 		return err
 	}
+	engine, err := groovy.New(map[string]fs.FS{jenkinsfiles.LibraryName: jenkinsfiles.Library()})
+	if err != nil {
+		return err
+	}
+	y.onClose(engine.Close)
+	go func() { _ = engine.Warm() }() // while the rest starts; the first build says what is wrong
 	y.jenkins = jenkinstest.Options{
 		Dir: filepath.Join(y.Dir, "jenkins"), Addr: ports.Address(port), ContextPath: "/jenkins", RootURL: jenkinstest.RootURLAuto, AnonymousRead: true,
 		Users:     []jenkinstest.User{{Name: "railyard", Token: ours, Permissions: []string{"Overall/Administer"}}},
@@ -219,17 +227,18 @@ func (y *Yard) startJenkins(context.Context) error {
 		Env: map[string]string{
 			"RAILYARD_URL": y.URL, "PATH": filepath.Join(y.Dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
 		},
-		Secrets:    map[string]string{"RAILYARD_TOKEN": theirs},
-		Nice:       10, // in a company builds have machines of their own
-		Middleware: y.options.JenkinsMiddleware,
-		Log:        y.options.Log,
+		Credentials: map[string]jenkinstest.Credential{"railyard-token": {Secret: theirs}},
+		Nice:        10, // in a company builds have machines of their own
+		Engine:      engine,
+		Middleware:  y.options.JenkinsMiddleware,
+		Log:         y.options.Log,
 	}
 	if err := y.StartJenkins(); err != nil {
 		return err
 	}
 	y.onClose(func() error { return y.Jenkins.Close() })
 	for _, p := range y.options.Pools {
-		if err := y.Jenkins.CreateJob("deliver/"+p.App, jenkinsfiles.DeliverJob()); err != nil {
+		if err := y.Jenkins.CreateJob("deliver/"+p.App, jenkinsfiles.Deliver(p.App)); err != nil {
 			return err
 		}
 	}

@@ -146,7 +146,7 @@ class Declarative {
         if (agent == null || agent == 'none') {
             return work.call()
         }
-        build.steps.node(agent == 'any' ? '' : agent as String, work)
+        build.steps.node(agent instanceof Closure ? AgentBlock.label(build, agent) : '', work)
     }
 
     private Object withEnvironment(Closure body, Closure work) {
@@ -229,7 +229,7 @@ class MistakeException extends AbortException {
 /** A pipeline or a stage, as it is written. */
 class Section {
     final String name
-    String agent // "none", "any" or a label
+    Object agent // "none", "any" or the closure that says more
     Closure environment, options, parameters, steps, when
     List<Section> stages, parallel
     Map<String, Closure> post = [:]
@@ -253,17 +253,7 @@ class SectionBlock {
 
     void agent(String what) { section.agent = what }
 
-    void agent(Closure body) {
-        def label = null
-        def block = new Expando(label: { Object l -> label = l }, node: { Closure inner -> inner.delegate = block; inner.resolveStrategy = Closure.DELEGATE_FIRST; inner.call() })
-        body.delegate = block
-        body.resolveStrategy = Closure.DELEGATE_FIRST
-        body.call()
-        if (label == null) {
-            throw new MistakeException("agent of $section.name: only none, any and { label } run here")
-        }
-        section.agent = "$label"
-    }
+    void agent(Closure body) { section.agent = body }
 
     void environment(Closure body) { section.environment = body }
 
@@ -300,6 +290,36 @@ class SectionBlock {
     }
 
     def methodMissing(String name, Object args) { throw new MistakeException("Undefined section \"$name\" in $section.name") }
+}
+
+/** agent { label 'x' }, or with node around it. */
+class AgentBlock {
+    private final Build build
+    private String label
+
+    private AgentBlock(Build build) { this.build = build }
+
+    static String label(Build build, Closure body) {
+        def block = new AgentBlock(build)
+        block.node(body)
+        if (block.@label == null) {
+            throw new MistakeException('agent: only none, any and { label } run here')
+        }
+        block.@label
+    }
+
+    void label(Object name) { label = "$name" }
+
+    void node(Closure body) {
+        def c = (Closure) body.clone()
+        c.delegate = this
+        c.resolveStrategy = Closure.DELEGATE_FIRST
+        c.call()
+    }
+
+    void customWorkspace(Object path) { throw new MistakeException('agent: customWorkspace is not known here') }
+
+    def propertyMissing(String name) { build.property(name) }
 }
 
 class StagesBlock {

@@ -1,40 +1,22 @@
 #!/bin/sh
-# Builds one commit of one application, publishes the package and follows it
-# until it is released. Railyard starts this job; people need not.
+# Builds one commit of one application into $WORKSPACE/package.tar.gz. The
+# pipelines and the freestyle job both do it, on an agent that has git, GNU tar
+# and gzip.
 #
-# Parameters of the job:
-#   RAILYARD_DEPLOYMENT  names this build; Railyard has made it up
+# From the job's parameters:
 #   APP                  application to build, as the topology calls it
 #   REPO_URL             repository to clone
 #   BRANCH               release branch that was pushed
 #   COMMIT               commit to build, in full
-# From the controller's global environment (Manage Jenkins, System, Global
-# properties) and, for the token, a "Secret text" credential bound to the job:
-#   RAILYARD_URL         address of the Railyard service
-#   RAILYARD_TOKEN       token of the service user; never printed
-# The agent needs git, GNU tar, gzip and the railyard command on its PATH.
-#
-# Exit code: 0 released or nothing to do, 1 failed, rolled back or stopped,
-# 3 superseded or revoked (the job's unstableReturn).
+# The repository has an executable build.sh, which fills dist/, and may have an
+# executable test.sh.
 set -eu
 
 say() { printf '[railyard] %s\n' "$*"; }
-# Whatever fails before the verdict is a failure: its exit code must not be
-# taken for one of the verdict's.
+# Whatever fails here is a failure, whatever exit code it had.
 fail() { say "$*"; exit 1; }
 
-: "${RAILYARD_URL:?set it in the global properties of Jenkins}"
-: "${RAILYARD_TOKEN:?bind the credential with the service token to this job}"
-: "${RAILYARD_DEPLOYMENT:?is given by Railyard when it starts the job}"
 : "${APP:?}" "${REPO_URL:?}" "${BRANCH:?}" "${COMMIT:?}"
-
-code=0
-railyard begin --deployment "$RAILYARD_DEPLOYMENT" || code=$?
-case $code in
-0) ;;
-4) say "another build does this deployment already: nothing to do"; exit 0 ;;
-*) fail "Railyard did not let the build begin (exit code $code)" ;;
-esac
 
 say "checking out $APP at $COMMIT ($BRANCH)"
 source=$WORKSPACE/source
@@ -64,8 +46,3 @@ tar -C dist --sort=name --format=gnu --mtime=@0 --owner=0 --group=0 --numeric-ow
 	-cf "$WORKSPACE/package.tar" . || fail "cannot pack dist"
 gzip -n -c "$WORKSPACE/package.tar" >"$package" || fail "cannot compress the package"
 rm -f "$WORKSPACE/package.tar"
-
-railyard publish --deployment "$RAILYARD_DEPLOYMENT" --app "$APP" "$package" || fail "cannot publish the package"
-
-say "following the release; stopping this build does not stop it"
-exec railyard wait --deployment "$RAILYARD_DEPLOYMENT"
