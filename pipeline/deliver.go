@@ -91,6 +91,7 @@ func (d *decider) openWave() bool {
 		for _, app := range p.Apps {
 			roll.Changes = append(roll.Changes, d.release(app))
 		}
+		roll.Stricter = d.Plan.Indicators
 		d.addRoll(roll, false)
 		opened = true
 	}

@@ -253,6 +253,14 @@ func TestLifeOfACoach(t *testing.T) {
 				want(y.t, r.Changes[0].Package, "sha256:"+r.Changes[0].App)
 			}
 		}},
+		{"what the plan asks of indicators goes along to every roll", func(y *yard) {
+			y.coach.Plan.Indicators = []fleet.Override{{Indicator: "5xx", Limit: new(0.5)}}
+			y.publish().end(roller.Done).end(roller.Done)
+			want(y.t, len(y.rolls), 3)
+			for _, r := range y.rolls {
+				want(y.t, *r.Stricter[0].Limit, 0.5)
+			}
+		}},
 		{"what fails in FAT never reaches UAT", func(y *yard) {
 			y.publish().end(roller.RolledBack).is(rop.Stopped, "FAT")
 			want(y.t, len(y.rolls), 1)

@@ -9,7 +9,6 @@ import (
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
-	"railyard/internal/rop"
 )
 
 // advance takes the riders one gate further and reports whether it did.
@@ -152,18 +151,22 @@ func (d *trainDecider) start(child string, wave int, stop ar.Stop, site ar.SiteP
 	r := d.newRoll(roller.Release, fmt.Sprintf("%s-%s-%s", d.ID, d.Environment, stop.Pool), stop.Pool, site)
 	for _, c := range stop.Changes {
 		r.Changes = append(r.Changes, roller.AppRelease{
-			App: c.App, Package: c.Package, Version: c.Version, Commit: c.Commit, Coach: c.Coach, Requires: d.requires(c.Coach),
+			App: c.App, Package: c.Package, Version: c.Version, Commit: c.Commit, Coach: c.Coach, Requires: d.coach(c.Coach).Requires,
 		})
+	}
+	for _, coach := range stop.Coaches() {
+		r.Stricter = append(r.Stricter, d.coach(coach).Indicators...)
 	}
 	d.add(r, TrainRoll{Child: child, Wave: wave, Coaches: stop.Coaches()})
 }
 
-func (d *trainDecider) requires(coach string) []rop.Requirement {
-	i := slices.IndexFunc(d.Plan.Coaches, func(c ar.Coach) bool { return c.ID == coach })
+// coach finds what the stored plan says of a Coach.
+func (d *trainDecider) coach(id string) ar.Coach {
+	i := slices.IndexFunc(d.Plan.Coaches, func(c ar.Coach) bool { return c.ID == id })
 	if i < 0 {
-		return nil
+		return ar.Coach{}
 	}
-	return d.Plan.Coaches[i].Requires
+	return d.Plan.Coaches[i]
 }
 
 func (d *trainDecider) newRoll(kind roller.Kind, id, pool string, site ar.SitePlan) roller.Roll {

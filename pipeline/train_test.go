@@ -310,6 +310,18 @@ func TestLifeOfATrain(t *testing.T) {
 			s.command(CmdCancel, "").is(TrainCancelled, "")
 			want(s.t, s.left, []string{"db-1.1", "api-1.1", "app-1.1", "flight-1.1"})
 		}},
+		{"what a plan asks of indicators goes along to the rolls of its pools, and of no other", func(s *station) {
+			c := s.obs.Coaches["api-1.1"]
+			c.Plan.Indicators = []fleet.Override{{Indicator: "5xx", Limit: new(0.5)}}
+			s.obs.Coaches[c.ID] = c
+			s.departs().end("", roller.Done).end("", roller.Done).steps(2)
+			asked := 0
+			for _, r := range s.rolls {
+				want(s.t, len(r.Stricter) == 1, r.Site.Pool == "api")
+				asked += len(r.Stricter)
+			}
+			want(s.t, asked > 0, true)
+		}},
 		{"a pool that is another Train's is waited for, visibly", func(s *station) {
 			s.obs.Held[fleet.SiteRef{Environment: "PROD", Pool: "api"}] = "flight-line-2"
 			s.departs().end("", roller.Done).end("", roller.Done).end("", roller.Done).is(TrainDelivering, "PROD").steps(3)

@@ -45,6 +45,7 @@ type Coach struct {
 	Plan       string            `json:"plan"`     // digest of the plan file
 	Packages   map[string]string `json:"packages"` // app → package digest; "" = not published yet
 	Requires   []rop.Requirement `json:"requires,omitempty"`
+	Indicators []fleet.Override  `json:"indicators,omitempty"` // stricter limits than the topology's
 	Rollback   rop.Rollback      `json:"-"`
 }
 
@@ -52,7 +53,7 @@ type Coach struct {
 func Of(c rop.Coach) Coach {
 	out := Coach{
 		ID: c.ID, Project: c.Project, Series: c.Series, SBU: c.SBU, Repository: c.Repository, Version: c.Plan.Version, Commit: c.Commit,
-		Plan: c.PlanDigest, Packages: map[string]string{}, Requires: c.Plan.Requires, Rollback: c.Plan.Rollback,
+		Plan: c.PlanDigest, Packages: map[string]string{}, Requires: c.Plan.Requires, Indicators: c.Plan.Indicators, Rollback: c.Plan.Rollback,
 	}
 	for _, app := range c.Plan.Apps {
 		out.Packages[app] = ""

@@ -210,7 +210,7 @@ func (r Roll) Question(obs Observation) (q verdict.Question, ok bool) {
 	if r.Stage.Terminal() || r.Stage == Queued || r.Emergency || (r.Stage == RollingBack && !r.Regular) {
 		return verdict.Question{}, false
 	}
-	q = verdict.Question{Site: r.Site, Roll: r.ID, Stage: r.judgedAs(), Batch: r.Batch, Since: r.judgedSince(), Began: r.Began}
+	q = verdict.Question{Site: r.Site, Roll: r.ID, Stage: r.judgedAs(), Batch: r.Batch, Since: r.judgedSince(), Began: r.Began, Stricter: r.Stricter}
 	for _, t := range r.Targets {
 		switch {
 		case r.judges(t):

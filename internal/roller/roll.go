@@ -80,10 +80,11 @@ type Roll struct {
 	Began   time.Time // when it held the site's lock: until then every server ran what it ran before
 	Author  string    // the actor who asked for it
 
-	Changes  []AppRelease   // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
-	To       Revision       // what is being released; fixed when the lock is held
-	From     Revision       // the last completed revision when the roll started; zero on a first release. Given on a Rollback.
-	Strategy fleet.Resolved // fixed when the roll was made
+	Changes  []AppRelease     // the releases the Coach brings; To is From with these. Empty on a Rollback, whose To is given.
+	To       Revision         // what is being released; fixed when the lock is held
+	From     Revision         // the last completed revision when the roll started; zero on a first release. Given on a Rollback.
+	Strategy fleet.Resolved   // fixed when the roll was made
+	Stricter []fleet.Override // what the plans of its Coaches ask of indicators beyond the topology; fixed when the roll was made
 
 	Size          int     // the site's servers when the roll started
 	MinUp         int     // the floor in servers, fixed when the roll started

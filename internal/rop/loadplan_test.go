@@ -41,6 +41,10 @@ func yard() *fleet.Topology {
 		},
 		Environments: []fleet.Environment{{Name: "FAT"}, {Name: "UAT"}, {Name: "PROD", Production: true}},
 		Capacities:   []fleet.Capacity{{Name: "standard", Servers: 20}},
+		Indicators: []fleet.Indicator{
+			{Name: "5xx", Hard: true, Ratio: &fleet.RatioIndicator{Limit: 1}},
+			{Name: "heap", Value: &fleet.ValueIndicator{Max: new(700.0)}},
+		},
 	}
 	t.Apps[0].Repository = "platform/public-api"
 	t.Apps[2].SBU = "search"
@@ -107,7 +111,8 @@ func TestAPlanMaySayEverything(t *testing.T) {
 			Image: []rop.Slot{{App: "hotel-img", KeepDays: 30}}, Web: []rop.Slot{{App: "hotel-web", KeepDays: 14}},
 			Database: []rop.Migration{{App: "hotel-db", BackwardCompatible: true, Destructive: []string{"DROP COLUMN rooms.legacy"}}},
 		},
-		Window: &rop.Window{From: at("2026-12-01T14:00:00Z"), To: at("2026-12-01T20:00:00Z")},
+		Indicators: []fleet.Override{{Indicator: "5xx", Limit: new(0.5), Warmup: new(fleet.Duration(0))}, {Indicator: "heap", Hard: new(true)}},
+		Window:     &rop.Window{From: at("2026-12-01T14:00:00Z"), To: at("2026-12-01T20:00:00Z")},
 		Bookings: []rop.Booking{
 			{Capacity: "standard", Servers: 4},
 			{Capacity: "standard", Servers: 2, Window: &rop.Window{From: at("2026-12-24T00:00:00Z"), To: at("2026-12-27T00:00:00Z")}},

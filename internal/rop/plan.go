@@ -12,21 +12,22 @@ import (
 
 // Plan is the file .railyard/rop.yaml on the release branch, read at the pushed commit. docs/rop.md teaches it.
 type Plan struct {
-	Project      string        `yaml:"project" json:"project"`           // "hotel-api": names the Coach
-	SBU          string        `yaml:"sbu" json:"sbu"`                   // "hotel"
-	Owner        string        `yaml:"owner" json:"owner"`               // "hotel-api-team"
-	Apps         []string      `yaml:"apps" json:"apps"`                 // apps of this repository that travel: ["hotel-api"]
-	Version      string        `yaml:"version" json:"version"`           // semver of what is released: "1.4.2"
-	Branch       string        `yaml:"branch" json:"branch"`             // "release/1.4": the one branch it is for; "" = the one it lies on
-	Environments []string      `yaml:"environments" json:"environments"` // the topology's first ones, in its order: ["FAT", "UAT"]; none = all
-	Requires     []Requirement `yaml:"requires" json:"requires"`         // what must run, or travel earlier
-	Resources    Resources     `yaml:"resources" json:"resources"`       // what resources of some kinds need said
-	Window       *Window       `yaml:"window" json:"window"`             // when production may begin; nil = any time
-	Bookings     []Booking     `yaml:"bookings" json:"bookings"`         // capacity booked ahead
-	Train        string        `yaml:"train" json:"train"`               // "hotel-line": the line whose next Train it boards; "" = it travels alone
-	Urgent       bool          `yaml:"urgent" json:"urgent"`             // skips the Train, never the smoke stage or the floor
-	Draft        bool          `yaml:"draft" json:"draft"`               // not submitted by itself when its first environment is passed
-	Rollback     Rollback      `yaml:"rollback" json:"rollback"`         // mandatory: never fight unprepared
+	Project      string           `yaml:"project" json:"project"`           // "hotel-api": names the Coach
+	SBU          string           `yaml:"sbu" json:"sbu"`                   // "hotel"
+	Owner        string           `yaml:"owner" json:"owner"`               // "hotel-api-team"
+	Apps         []string         `yaml:"apps" json:"apps"`                 // apps of this repository that travel: ["hotel-api"]
+	Version      string           `yaml:"version" json:"version"`           // semver of what is released: "1.4.2"
+	Branch       string           `yaml:"branch" json:"branch"`             // "release/1.4": the one branch it is for; "" = the one it lies on
+	Environments []string         `yaml:"environments" json:"environments"` // the topology's first ones, in its order: ["FAT", "UAT"]; none = all
+	Requires     []Requirement    `yaml:"requires" json:"requires"`         // what must run, or travel earlier
+	Resources    Resources        `yaml:"resources" json:"resources"`       // what resources of some kinds need said
+	Indicators   []fleet.Override `yaml:"indicators" json:"indicators"`     // stricter limits than the topology's
+	Window       *Window          `yaml:"window" json:"window"`             // when production may begin; nil = any time
+	Bookings     []Booking        `yaml:"bookings" json:"bookings"`         // capacity booked ahead
+	Train        string           `yaml:"train" json:"train"`               // "hotel-line": the line whose next Train it boards; "" = it travels alone
+	Urgent       bool             `yaml:"urgent" json:"urgent"`             // skips the Train, never the smoke stage or the floor
+	Draft        bool             `yaml:"draft" json:"draft"`               // not submitted by itself when its first environment is passed
+	Rollback     Rollback         `yaml:"rollback" json:"rollback"`         // mandatory: never fight unprepared
 }
 
 // Rollback is the rollback plan.

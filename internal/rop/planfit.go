@@ -27,6 +27,7 @@ func fits(plan Plan, doc *yamlfile.Document, t *fleet.Topology, repository strin
 	f.environments()
 	f.requires()
 	f.resources()
+	f.indicators()
 	f.bookings()
 	f.order()
 	return f.found
@@ -134,6 +135,17 @@ func (f *fitter) resources() {
 func (f *fitter) kind(at, name string, kind fleet.Kind) {
 	if app, ok := f.t.App(name); ok && app.Kind != kind {
 		f.say(at, fmt.Sprintf("resources: %s: %q is of kind %s", kind, name, app.Kind), fmt.Sprintf("only apps of kind %s belong here", kind))
+	}
+}
+
+// indicators: a plan may ask for more than the topology, never for less.
+func (f *fitter) indicators() {
+	for i, o := range f.plan.Indicators {
+		if _, err := fleet.Tighten(f.t.Indicators, []fleet.Override{o}); err != nil {
+			for why := range strings.Lines(err.Error()) {
+				f.say(fmt.Sprintf("$.indicators[%d]", i), "indicators: "+strings.TrimSpace(why), "a plan can only make indicators of the topology stricter")
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"railyard/internal/event"
+	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 	"railyard/internal/store"
@@ -27,6 +28,7 @@ func some[T any]() *rapid.Generator[T] {
 				}
 				return time.UnixMicro(rapid.Int64Range(1, 4e15).Draw(t, "time")).UTC()
 			}),
+			reflect.TypeFor[fleet.Duration](): rapid.Map(rapid.Int64Range(0, 1e15), func(d int64) any { return fleet.Duration(d) }),
 		},
 		Kinds: map[reflect.Kind]*rapid.Generator[any]{
 			reflect.String:  rapid.StringN(0, 20, 60).AsAny(),
