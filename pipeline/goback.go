@@ -24,6 +24,9 @@ func (d *decider) goBack(c Command) string {
 		return fmt.Sprintf("refused: nothing of it is in production, it is %s", place(d.State, d.Environment))
 	}
 	running := d.running()
+	if d.Train != "" {
+		return "refused: Train " + d.Train + " rolled it; take its pools back one by one, dependents first (railyard roll rollback; railyard train show " + d.Train + " has their order)"
+	}
 	if len(running) == 0 && len(d.finished()) == 0 {
 		return "refused: no roll of it has completed in production; revoke it"
 	}

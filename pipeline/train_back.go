@@ -99,18 +99,20 @@ func (d *trainDecider) completed(child ar.Child, coaches []string) (waves [][]Tr
 
 // returnOf sees to the return of one completed pool, and reports whether it has ended, with a note when it could not be.
 func (d *trainDecider) returnOf(child ar.Child, forward TrainRoll) (note string, ended bool) {
-	from := d.obs.Rolls[forward.ID].From
-	if from.ID == "" {
+	fact := d.obs.Rolls[forward.ID]
+	switch fact.From.ID {
+	case "":
 		return forward.Pool + " keeps it: it was its first release", true
+	case fact.To.ID:
+		return forward.Pool + " ran the same bytes before", true
 	}
-	id := forward.ID + "-back"
+	id := roller.GoBackID(forward.ID, 1)
 	if !slices.ContainsFunc(d.Rolls, func(r TrainRoll) bool { return r.ID == id }) {
 		site, ok := d.siteOf(child, forward.Pool)
 		if !ok {
 			return forward.Pool + " is not in the plan any more", true
 		}
-		r := d.newRoll(roller.Rollback, id, forward.Pool, site)
-		r.To = from
+		r := d.asPlanned(roller.NewGoBack(d.site(forward.Pool), id, forward.ID, fact.To, fact.From, d.now), site)
 		d.add(r, TrainRoll{Child: child.Name, Wave: forward.Wave, Coaches: forward.Coaches, Return: true})
 		return "", false
 	}

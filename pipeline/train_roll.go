@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"railyard/internal/ar"
-	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
 )
@@ -148,7 +147,7 @@ func (d *trainDecider) among(coaches []string, state RiderState) (found []string
 
 // start makes the roll of a stop, as the stored plan laid it out.
 func (d *trainDecider) start(child string, wave int, stop ar.Stop, site ar.SitePlan) {
-	r := d.newRoll(roller.Release, fmt.Sprintf("%s-%s-%s", d.ID, d.Environment, stop.Pool), stop.Pool, site)
+	r := d.asPlanned(roller.NewRoll(d.site(stop.Pool), roller.Release, fmt.Sprintf("%s-%s-%s", d.ID, d.Environment, stop.Pool), d.now), site)
 	for _, c := range stop.Changes {
 		r.Changes = append(r.Changes, roller.AppRelease{
 			App: c.App, Package: c.Package, Version: c.Version, Commit: c.Commit, Coach: c.Coach, Requires: d.coach(c.Coach).Requires,
@@ -169,12 +168,18 @@ func (d *trainDecider) coach(id string) ar.Coach {
 	return d.Plan.Coaches[i]
 }
 
-func (d *trainDecider) newRoll(kind roller.Kind, id, pool string, site ar.SitePlan) roller.Roll {
-	return roller.Roll{
-		ID: id, Kind: kind, Coach: d.ID, Site: fleet.SiteRef{Environment: d.Environment, Pool: pool}, Created: d.now, Author: event.Railyard,
-		Strategy: site.Strategy, AllowDowntime: site.AllowDowntime, Balanced: site.Balanced, Traffic: site.Traffic,
-		Stage: roller.Queued, StageSince: d.now, ProgressAt: d.now,
-	}
+// site is a pool's site as the topology has it now; of one that is gone only its name is left, and its roll says so.
+func (d *trainDecider) site(pool string) fleet.SiteInfo {
+	ref := fleet.SiteRef{Environment: d.Environment, Pool: pool}
+	info, _ := d.obs.Topology.Site(ref)
+	info.Ref = ref
+	return info
+}
+
+// asPlanned makes a roll the Train's, and rolls it as the stored plan says, whatever the topology says by now.
+func (d *trainDecider) asPlanned(r roller.Roll, plan ar.SitePlan) roller.Roll {
+	r.Coach, r.Strategy, r.AllowDowntime, r.Balanced, r.Traffic = d.ID, plan.Strategy, plan.AllowDowntime, plan.Balanced, plan.Traffic
+	return r
 }
 
 func (d *trainDecider) add(r roller.Roll, ref TrainRoll) {

@@ -145,6 +145,7 @@ func (s *station) end(pool string, stage roller.Stage) *station {
 	for id, f := range s.obs.Rolls {
 		if !f.Stage.Terminal() && (pool == "" || strings.HasSuffix(id, "-"+pool) || strings.HasSuffix(id, "-"+pool+"-back")) {
 			f.Stage, f.Reason = stage, "so it ended"
+			f.To = roller.Revision{ID: "new"}
 			f.From = roller.NewRevision(roller.AppRelease{App: "x", Package: "sha256:old"})
 			s.obs.Rolls[id] = f
 		}
@@ -296,7 +297,7 @@ func TestLifeOfATrain(t *testing.T) {
 			s.train.Policy = ar.PolicyTrain
 			s.inPROD()
 			f := s.obs.Rolls["hotel-line-1-PROD-db"]
-			f.Stage = roller.Done
+			f.Stage, f.To = roller.Done, roller.Revision{ID: "new"}
 			s.obs.Rolls[f.ID] = f
 			s.steps(2).end("flight", roller.Done).end("api", roller.RolledBack).end("", roller.Done).is(TrainReturned, "PROD")
 			want(s.t, strings.Contains(s.train.Verdict, "db keeps it: it was its first release"), true)

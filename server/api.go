@@ -165,18 +165,18 @@ func (s *Server) GetCoach(ctx context.Context, r api.GetCoachRequestObject) (api
 		return nil, err
 	}
 	wait := min(time.Duration(value(r.Params.Wait))*time.Second, longestPoll)
-	coach, err := s.coachOtherThan(ctx, r.Coach, value(r.Params.Than), wait)
+	coach, err := otherThan(ctx, s, r.Coach, value(r.Params.Than), wait, s.coach, func(c api.Coach) string { return c.Progress })
 	return api.GetCoach200JSONResponse(coach), err
 }
 
 // pollAgain is how long a long poll trusts the event log to tell of a change. It covers what moves without an event.
 const pollAgain = 2 * time.Second
 
-// coachOtherThan returns the Coach once its progress is not than, or as it is after wait. It reads when the event log tells of the
-// Coach, and every two seconds.
-func (s *Server) coachOtherThan(ctx context.Context, id, than string, wait time.Duration) (api.Coach, error) {
+// otherThan returns a Coach or a Train once its progress is not than, or as it is after wait. It reads when the event log tells of it,
+// and every two seconds.
+func otherThan[T any](ctx context.Context, s *Server, id, than string, wait time.Duration, read func(context.Context, string) (T, error), progress func(T) string) (T, error) {
 	if wait == 0 || than == "" {
-		return s.coach(ctx, id)
+		return read(ctx, id)
 	}
 	release := s.tail.listen()
 	defer release()
@@ -184,15 +184,16 @@ func (s *Server) coachOtherThan(ctx context.Context, id, than string, wait time.
 	defer deadline.Stop()
 	seen, err := s.tail.last(ctx)
 	if err != nil {
-		return api.Coach{}, database(err)
+		var none T
+		return none, database(err)
 	}
 	for last := false; ; {
-		coach, err := s.coach(ctx, id)
-		if err != nil || coach.Progress != than || last {
-			return coach, err
+		now, err := read(ctx, id)
+		if err != nil || progress(now) != than || last {
+			return now, err
 		}
 		if seen, last, err = s.nextOf(ctx, id, seen, deadline.C); err != nil {
-			return api.Coach{}, err
+			return now, err
 		}
 	}
 }

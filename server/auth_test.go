@@ -30,6 +30,7 @@ var open = map[string]string{
 func TestNoAddressAnswersWithoutAuthorisation(t *testing.T) {
 	y := newYard(t)
 	y.baking()
+	y.addTrain()
 	y.addToken("nothing", "no-such-role", "*", time.Time{})
 	walked := 0
 	for _, route := range y.server.Routes() {
@@ -56,7 +57,7 @@ func TestNoAddressAnswersWithoutAuthorisation(t *testing.T) {
 // fill makes an address of objects that exist, so that nothing but the missing right can refuse it.
 func fill(path string) string {
 	return strings.NewReplacer(":coach", coachID, ":roll", rollID, ":deployment", coachID+"-hotel-api-a1",
-		":environment", "PROD", ":pool", "hotel-api").Replace(path)
+		":train", trainID, ":environment", "PROD", ":pool", "hotel-api").Replace(path)
 }
 
 func contentType(path string) string {
@@ -71,6 +72,14 @@ func contentType(path string) string {
 
 func fillBody(path string) string {
 	switch {
+	case strings.HasSuffix(path, "/trains"):
+		return `{"line":"hotel-line","sbu":"hotel","reason":"test"}`
+	case strings.HasSuffix(path, "/couple"), strings.HasSuffix(path, "/uncouple"):
+		return `{"coach":"` + coachID + `","reason":"test"}`
+	case strings.HasSuffix(path, "/overrides"):
+		return `{"train":"` + trainID + `","freeze":"golden-week","reason":"test"}`
+	case strings.HasSuffix(path, "/trains/:train/commands"):
+		return `{"command":"cancel","reason":"test"}`
 	case strings.HasSuffix(path, "/commands"):
 		return `{"command":"brake","reason":"test"}`
 	case strings.HasSuffix(path, "/bars/clear"):
@@ -126,12 +135,22 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"people do not begin builds", "operator", "POST /deployments/" + coachID + "-hotel-api-a1/begin", `{"job":"deliver/hotel-api","number":1}`, 403},
 		{"a developer does not clear a bar", "developer", "POST /bars/clear", `{"environment":"PROD","pool":"hotel-api","revision":"x","reason":"r"}`, 403},
 		{"a bar that is not there cannot be cleared", "engineer", "POST /bars/clear", `{"environment":"PROD","pool":"hotel-api","revision":"x","reason":"r"}`, 404},
+		{"a release engineer creates Trains of their SBU", "engineer", "POST /trains", `{"line":"hotel-line","sbu":"hotel","reason":"r"}`, 201},
+		{"a release engineer of another SBU does not", "stranger", "POST /trains", `{"line":"hotel-line","sbu":"hotel","reason":"r"}`, 403},
+		{"a developer couples nothing", "developer", "POST /trains/hotel-line-1/couple", `{"coach":"` + coachID + `","reason":"r"}`, 403},
+		{"a Coach of another SBU is not coupled", "stranger", "POST /trains/hotel-line-1/couple", `{"coach":"` + coachID + `","reason":"r"}`, 403},
+		{"a Coach that is in production on its own is not coupled", "engineer", "POST /trains/hotel-line-1/couple", `{"coach":"` + coachID + `","reason":"r"}`, 409},
+		{"nobody departs with a plan that is another by now", "engineer", "POST /trains/hotel-line-1/commands", `{"command":"depart","plan":"3f9a0c12b4d5","reason":"r"}`, 409},
+		{"departure names the plan that was looked at", "engineer", "POST /trains/hotel-line-1/commands", `{"command":"depart","reason":"r"}`, 400},
+		{"a release engineer cancels", "engineer", "POST /trains/hotel-line-1/commands", `{"command":"cancel","reason":"r"}`, 202},
+		{"a freeze that is not there is not overridden", "engineer", "POST /overrides", `{"train":"hotel-line-1","freeze":"never","reason":"r"}`, 404},
 		{"a release engineer does not apply topologies", "engineer", "PUT /topology", `sbus: []`, 403},
 	}
 	for _, c := range cases {
 		t.Run(c.rule, func(t *testing.T) {
 			y := newYard(t)
 			y.baking()
+			y.addTrain()
 			method, path, _ := strings.Cut(c.path, " ")
 			if status, body := y.do(c.who, method, "/api/v1"+path, contentType(path), strings.NewReader(c.body)); status != c.status {
 				t.Errorf("got %d %s, expected %d", status, body, c.status)

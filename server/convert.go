@@ -62,7 +62,7 @@ func coachOf(c rop.Coach, rolls []roller.Roll) api.Coach {
 	out := api.Coach{
 		Id: c.ID, Project: c.Project, Series: c.Series, Candidate: c.Candidate, Sbu: c.SBU, Repository: c.Repository, Branch: c.Branch,
 		Commit: c.Commit, Subject: optional(c.Subject), Author: c.Author, Version: optional(c.Plan.Version), Created: c.Created,
-		State: string(c.State), Environment: optional(c.Environment), Reason: c.Reason, Verdict: optional(c.Verdict), Ended: c.State.Terminal(),
+		State: string(c.State), Environment: optional(c.Environment), Reason: c.Reason, Verdict: optional(c.Verdict), Train: optional(c.Train), Ended: c.State.Terminal(),
 		Builds: []api.Build{}, Rolls: []api.Roll{}, Stages: []api.Stage{},
 	}
 	for _, b := range c.Builds {
@@ -88,8 +88,8 @@ func coachOf(c rop.Coach, rolls []roller.Roll) api.Coach {
 	return out
 }
 
-// progress names what a Coach looks like: the same text for the same look.
-func progress(c api.Coach) string {
+// progress names what a Coach or a Train looks like: the same text for the same look.
+func progress[T api.Coach | api.Train](c T) string {
 	body, err := json.Marshal(c)
 	if err != nil {
 		return err.Error() // numbers that JSON has not; then it does not change, and polls fall back to their wait

@@ -20,6 +20,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"railyard/internal/access"
+	"railyard/internal/ar"
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/packages"
@@ -323,6 +324,21 @@ func (y *yard) baking() {
 		roller.Difference{Server: "fat-1", Kind: roller.DriftPulledOut, Expected: "weight 100", Found: "weight 0", Since: start},
 		roller.Difference{Server: "fat-1", Kind: roller.DriftMaintenance, Expected: "in rotation", Found: "<b>MAINT</b>", Since: start})
 	y.at = start.Add(2 * time.Minute)
+}
+
+const trainID = "hotel-line-1"
+
+// addTrain stores an open Train of the hotel without Coaches.
+func (y *yard) addTrain() {
+	y.t.Helper()
+	train := pipeline.Train{Line: "hotel-line", SBU: "hotel", Created: start, By: "person:engineer", Mode: pipeline.ByHand, Policy: ar.PolicyDependents,
+		State: pipeline.TrainOpen, Reason: "open: Coaches are coupled"}
+	_, err := y.store.CreateTrain(context.Background(), train, func(t pipeline.Train) event.Event {
+		return event.Event{At: start, Actor: t.By, Object: "train/" + t.ID, Coach: t.ID, What: "train_created", To: string(t.State), Why: "release of week 10"}
+	})
+	if err != nil {
+		y.t.Fatal(err)
+	}
 }
 
 // differ stores what an audit found on a site.

@@ -134,6 +134,11 @@ func (s *Server) ownerOf(ctx context.Context, roll roller.Roll) (access.Object, 
 	}
 	coach, err := s.Store.Coach(ctx, roll.Coach)
 	object.SBU = coach.SBU
+	if errors.Is(err, pipeline.ErrNotFound) { // a Train's
+		var train pipeline.Train
+		train, err = s.Store.Train(ctx, roll.Coach)
+		object.SBU = train.SBU
+	}
 	return object, err
 }
 

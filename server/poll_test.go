@@ -14,6 +14,7 @@ import (
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 	"railyard/internal/store"
+	"railyard/server/api"
 )
 
 // still is a store in which one Coach stands, and which counts how often it is asked.
@@ -44,7 +45,7 @@ func TestALongPollReadsLittleAndEndsInTime(t *testing.T) {
 		s := &Server{Options: Options{Store: db}, tail: newTail(db, logrus.New()), objects: newSeenObjects()}
 		than := coachOf(rop.Coach{ID: "hotel-api-7.2", State: rop.Building}, nil).Progress
 		begin := time.Now()
-		coach, err := s.coachOtherThan(t.Context(), "hotel-api-7.2", than, 60*time.Second)
+		coach, err := otherThan(t.Context(), s, "hotel-api-7.2", than, 60*time.Second, s.coach, func(c api.Coach) string { return c.Progress })
 		if err != nil || coach.Progress != than {
 			t.Errorf("got %q, %v; expected the Coach as it is", coach.Progress, err)
 		}

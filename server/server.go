@@ -146,7 +146,7 @@ func (o Options) check() error {
 // changes are the actions that are not reading.
 var changes = []access.Action{
 	access.Publish, access.Approve, access.Revoke, access.Brake, access.Resume, access.Retry, access.Skip, access.Rollback,
-	access.Emergency, access.ClearBar, access.Sync, access.ApplyTopology, access.ManageTokens,
+	access.Emergency, access.ClearBar, access.Sync, access.Couple, access.Depart, access.Override, access.ApplyTopology, access.ManageTokens,
 }
 
 func providerNames(known map[string]scm.Provider) []string {

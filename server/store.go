@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"railyard/internal/ar"
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
@@ -24,6 +25,7 @@ type Store interface {
 	views
 	eventLog
 	tokens
+	trains
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
 }
@@ -68,6 +70,24 @@ type views interface {
 	Looks(ctx context.Context, roll string, limit int) ([]rollmon.Look, error)
 	TestVerdicts(ctx context.Context, coach string) ([]verdict.Entered, error)
 	CurrentTopology(ctx context.Context) (store.Topology, error)
+}
+
+// trains keeps Trains, who sits in them, and what people said about freezes.
+type trains interface {
+	CreateTrain(ctx context.Context, t pipeline.Train, told func(pipeline.Train) event.Event) (pipeline.Train, error)
+	Train(ctx context.Context, id string) (pipeline.Train, error)
+	Trains(ctx context.Context, f store.TrainFilter, limit int) ([]pipeline.Train, error)
+	Couple(ctx context.Context, seat pipeline.Seat, events ...event.Event) error
+	Uncouple(ctx context.Context, coach, train string, events ...event.Event) error
+	AddTrainCommand(ctx context.Context, c pipeline.TrainCommand, events ...event.Event) (id int64, err error)
+	TrainFacts(ctx context.Context, t pipeline.Train) (pipeline.TrainFacts, error)
+	Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error)
+	Picture(ctx context.Context, now time.Time) (pipeline.Picture, error)
+	AddOverride(ctx context.Context, o ar.Override, events ...event.Event) error
+	Overrides(ctx context.Context, object string) ([]ar.Override, error)
+	// Durations is how long the last completed rolls of a site took, and Before what each site would return to.
+	Durations(ctx context.Context, sites []fleet.SiteRef) (pipeline.History, error)
+	Before(ctx context.Context, environment string) (ar.Running, error)
 }
 
 // eventLog is the log that pages and long polls follow.

@@ -19,7 +19,12 @@ func newCoach() *cobra.Command {
 			`Withdraws a Coach and its plan. Its running rolls are taken back server by server; it ends when they have.`,
 			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
 				return done(c.RevokeCoachWithResponse(cmd.Context(), id, api.RevokeCoachJSONRequestBody{Reason: reason}))
-			}, "is being withdrawn"), newCoachRollback(&service))
+			}, "is being withdrawn"),
+		newCoachOrder(&service, "coach", "alone", "Let a Coach go on without a Train",
+			`Lets a Coach that waits for a Train, or left one before it departed, go on to production on its own.`,
+			func(cmd *cobra.Command, c *api.ClientWithResponses, id, reason string) error {
+				return done(c.LetCoachGoAloneWithResponse(cmd.Context(), id, api.LetCoachGoAloneJSONRequestBody{Reason: reason}))
+			}, "goes on alone"), newCoachRollback(&service))
 	return cmd
 }
 
@@ -107,6 +112,9 @@ func coachPage(t *rows, c api.Coach) {
 		t.add(" ", more)
 	}
 	t.add("verdict", or(c.Verdict))
+	if c.Train != nil {
+		t.add("train", *c.Train)
+	}
 	t.add("commit", fmt.Sprintf("%s of %s, %s", c.Commit, c.Repository, c.Branch))
 	t.add("subject", or(c.Subject))
 	t.add("author", strings.TrimSuffix(c.Author+", "+c.Sbu, ", "))

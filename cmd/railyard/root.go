@@ -24,7 +24,7 @@ func newRoot() *cobra.Command {
 		newServe(), newDemo(), newCheck(), newVersion(),
 		newBegin(), newPublish(), newWait(),
 		newOutcome(),
-		newROP(), newCoach(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
+		newROP(), newCoach(), newTrain(), newPlan(), newOverride(), newDeps(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
 		newToken(), newHook(),
 	)
 	return root

@@ -61,6 +61,9 @@ const (
 	Emergency     Action = "emergency"
 	ClearBar      Action = "clear_bar" // let a rolled-back revision return
 	Sync          Action = "sync"      // catch owed and drifted servers up
+	Couple        Action = "couple"    // create Trains, couple and uncouple Coaches
+	Depart        Action = "depart"    // let a Train depart, confirm its plan, cancel it
+	Override      Action = "override"  // of a freeze, with a second person
 	ApplyTopology Action = "apply_topology"
 	ManageTokens  Action = "manage_tokens"
 )
@@ -81,10 +84,10 @@ var grants = map[Role]struct{ own, everywhere []Action }{
 	Tester:    {everywhere: []Action{Read}, own: []Action{Brake, EnterVerdict}},
 	ReleaseEngineer: {
 		everywhere: []Action{Read},
-		own:        []Action{Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync},
+		own:        []Action{Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, Couple, Depart, Override},
 	},
-	Operator: {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology}},
-	Admin:    {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, ApplyTopology, ManageTokens}},
+	Operator: {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, Couple, Depart, Override, ApplyTopology}},
+	Admin:    {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, Couple, Depart, Override, ApplyTopology, ManageTokens}},
 	Jenkins:  {everywhere: []Action{Read, Publish}},
 }
 
@@ -101,10 +104,11 @@ func Authorize(a Actor, action Action, o Object) error {
 		}
 		return fmt.Errorf("%s %s: %s is %s of %q, and it belongs to %q: %w", action, o.Name, a, a.Role, a.SBU, o.SBU, ErrDenied)
 	}
-	return fmt.Errorf("%s %s: %s is %q, which may not; ask for a token with one of %v: %w", action, o.Name, a, a.Role, whoMay(action), ErrDenied)
+	return fmt.Errorf("%s %s: %s is %q, which may not; ask for a token with one of %v: %w", action, o.Name, a, a.Role, WhoMay(action), ErrDenied)
 }
 
-func whoMay(action Action) (roles []Role) {
+// WhoMay lists the roles that may do an action, within their SBU or everywhere.
+func WhoMay(action Action) (roles []Role) {
 	for _, role := range Roles() {
 		g := grants[role]
 		if slices.Contains(g.everywhere, action) || slices.Contains(g.own, action) {

@@ -183,6 +183,69 @@ func (e CommandRollJSONBodyCommand) Valid() bool {
 	}
 }
 
+// Defines values for CreateTrainJSONBodyMode.
+const (
+	Hand  CreateTrainJSONBodyMode = "hand"
+	Ready CreateTrainJSONBodyMode = "ready"
+	Time  CreateTrainJSONBodyMode = "time"
+)
+
+// Valid indicates whether the value is a known member of the CreateTrainJSONBodyMode enum.
+func (e CreateTrainJSONBodyMode) Valid() bool {
+	switch e {
+	case Hand:
+		return true
+	case Ready:
+		return true
+	case Time:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CreateTrainJSONBodyPolicy.
+const (
+	CreateTrainJSONBodyPolicyCoach      CreateTrainJSONBodyPolicy = "coach"
+	CreateTrainJSONBodyPolicyDependents CreateTrainJSONBodyPolicy = "dependents"
+	CreateTrainJSONBodyPolicyTrain      CreateTrainJSONBodyPolicy = "train"
+)
+
+// Valid indicates whether the value is a known member of the CreateTrainJSONBodyPolicy enum.
+func (e CreateTrainJSONBodyPolicy) Valid() bool {
+	switch e {
+	case CreateTrainJSONBodyPolicyCoach:
+		return true
+	case CreateTrainJSONBodyPolicyDependents:
+		return true
+	case CreateTrainJSONBodyPolicyTrain:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CommandTrainJSONBodyCommand.
+const (
+	Cancel  CommandTrainJSONBodyCommand = "cancel"
+	Confirm CommandTrainJSONBodyCommand = "confirm"
+	Depart  CommandTrainJSONBodyCommand = "depart"
+)
+
+// Valid indicates whether the value is a known member of the CommandTrainJSONBodyCommand enum.
+func (e CommandTrainJSONBodyCommand) Valid() bool {
+	switch e {
+	case Cancel:
+		return true
+	case Confirm:
+		return true
+	case Depart:
+		return true
+	default:
+		return false
+	}
+}
+
 // Approval who passed the plan; absent until somebody did
 type Approval struct {
 	// Actor Example: person:li.wei
@@ -207,6 +270,20 @@ type Bar struct {
 
 	// Roll the roll that was rolled back
 	Roll string `json:"roll"`
+}
+
+// Behind defines model for Behind.
+type Behind struct {
+	Pool string `json:"pool"`
+	Why  string `json:"why"`
+}
+
+// Blocker defines model for Blocker.
+type Blocker struct {
+	What string `json:"what"`
+
+	// Who who can do something about it
+	Who string `json:"who"`
 }
 
 // Booking defines model for Booking.
@@ -264,8 +341,45 @@ type Coach struct {
 	// State Example: delivering
 	State   string  `json:"state"`
 	Subject *string `json:"subject,omitempty"`
+
+	// Train the Train it is aboard, or was
+	//
+	// Example: hotel-line-3
+	Train   *string `json:"train,omitempty"`
 	Verdict *string `json:"verdict,omitempty"`
 	Version *string `json:"version,omitempty"`
+}
+
+// Dependency defines model for Dependency.
+type Dependency struct {
+	// Alone it may be rolled back alone
+	Alone bool   `json:"alone"`
+	App   string `json:"app"`
+
+	// Before the version a rollback would return to; absent on a first release
+	Before *string `json:"before,omitempty"`
+
+	// Coach who brought it
+	Coach      *string     `json:"coach,omitempty"`
+	Pool       string      `json:"pool"`
+	RequiredBy []Dependent `json:"required_by"`
+	Requires   []string    `json:"requires"`
+	Version    string      `json:"version"`
+
+	// Why why it may not
+	Why *string `json:"why,omitempty"`
+}
+
+// Dependent defines model for Dependent.
+type Dependent struct {
+	App string `json:"app"`
+
+	// Met what runs satisfies it
+	Met bool `json:"met"`
+
+	// Needs Example: public-api >=2.1.0
+	Needs   string `json:"needs"`
+	Version string `json:"version"`
 }
 
 // Deployment defines model for Deployment.
@@ -378,6 +492,59 @@ type Finding struct {
 	Weight *int `json:"weight,omitempty"`
 }
 
+// Leg defines model for Leg.
+type Leg struct {
+	Children    []LegChild `json:"children"`
+	Environment string     `json:"environment"`
+
+	// Seconds how long it is expected to take
+	Seconds int `json:"seconds"`
+}
+
+// LegChild a child Train, which runs beside the others
+type LegChild struct {
+	// Back what a rollback of all of it would do, in order
+	Back    [][]Return `json:"back"`
+	Coaches []string   `json:"coaches"`
+	Name    string     `json:"name"`
+	Seconds int        `json:"seconds"`
+	Waves   []LegWave  `json:"waves"`
+}
+
+// LegStop defines model for LegStop.
+type LegStop struct {
+	BakingSeconds int `json:"baking_seconds"`
+	BakingWeight  int `json:"baking_weight"`
+
+	// Basis what that is from: the last rolls of the site, or its strategy alone
+	//
+	// Example: median of 5 rolls
+	Basis string `json:"basis"`
+
+	// Batches servers in each
+	Batches      []int           `json:"batches"`
+	Behind       []Behind        `json:"behind"`
+	Changes      []PlannedChange `json:"changes"`
+	Kind         string          `json:"kind"`
+	MinUp        int             `json:"min_up"`
+	PauseSeconds int             `json:"pause_seconds"`
+	Pool         string          `json:"pool"`
+
+	// Seconds how long it is expected to take
+	Seconds int `json:"seconds"`
+	Servers int `json:"servers"`
+
+	// Smoke servers that get it first
+	Smoke        int `json:"smoke"`
+	WatchSeconds int `json:"watch_seconds"`
+}
+
+// LegWave defines model for LegWave.
+type LegWave struct {
+	Seconds int       `json:"seconds"`
+	Stops   []LegStop `json:"stops"`
+}
+
 // Lock who holds the site; a roll of another pool does while it rolls servers that both share
 type Lock struct {
 	// Reason Example: roll of hotel-api-7.2
@@ -440,6 +607,60 @@ type Plan struct {
 
 // PlanState defines model for PlanState.
 type PlanState string
+
+// PlannedChange defines model for PlannedChange.
+type PlannedChange struct {
+	App   string `json:"app"`
+	Coach string `json:"coach"`
+
+	// Config what changes in its configuration; absent when nothing does
+	Config *string `json:"config,omitempty"`
+
+	// From version that runs; absent on a first release
+	From *string `json:"from,omitempty"`
+
+	// Package absent while it is not published
+	Package *string `json:"package,omitempty"`
+	To      string  `json:"to"`
+}
+
+// Preview defines model for Preview.
+type Preview struct {
+	Blockers     []Blocker   `json:"blockers"`
+	Coaches      []Traveller `json:"coaches"`
+	Environments []Leg       `json:"environments"`
+
+	// Object Example: train/hotel-line-3
+	Object string `json:"object"`
+
+	// Plan its digest, which departure names; absent when there is no plan, see problems
+	//
+	// Example: 3f9a0c12b4d5
+	Plan     *string  `json:"plan,omitempty"`
+	Policy   string   `json:"policy"`
+	Problems []string `json:"problems"`
+
+	// Topology digest of the topology it was made from
+	Topology *string `json:"topology,omitempty"`
+}
+
+// Return defines model for Return.
+type Return struct {
+	Pool string `json:"pool"`
+
+	// To versions it runs again; empty: it was a first release, so a person decides
+	To string `json:"to"`
+}
+
+// Rider defines model for Rider.
+type Rider struct {
+	Coach       string  `json:"coach"`
+	Environment *string `json:"environment,omitempty"`
+	Reason      string  `json:"reason"`
+
+	// State coupled (not ready), ready, riding, returning, released, went_back or stopped
+	State string `json:"state"`
+}
 
 // Roll defines model for Roll.
 type Roll struct {
@@ -565,6 +786,89 @@ type Target struct {
 	Touched bool `json:"touched"`
 }
 
+// Train defines model for Train.
+type Train struct {
+	At *time.Time `json:"at,omitempty"`
+	By string     `json:"by"`
+
+	// Confirmed digest that a person confirmed for an automatic departure
+	Confirmed *string    `json:"confirmed,omitempty"`
+	Created   time.Time  `json:"created"`
+	Departed  *time.Time `json:"departed,omitempty"`
+	Ended     bool       `json:"ended"`
+
+	// Environment Example: PROD
+	Environment *string `json:"environment,omitempty"`
+
+	// Id Example: hotel-line-3
+	Id   string `json:"id"`
+	Line string `json:"line"`
+
+	// Mode Example: hand
+	Mode   string `json:"mode"`
+	Number int    `json:"number"`
+
+	// Plan digest of the plan that would depart, or departed
+	//
+	// Example: 3f9a0c12b4d5
+	Plan *string `json:"plan,omitempty"`
+
+	// Policy Example: dependents
+	Policy string `json:"policy"`
+
+	// Problems why there is no plan
+	Problems []string `json:"problems"`
+
+	// Progress changes whenever anything else changes; for long polls
+	Progress string      `json:"progress"`
+	Reason   string      `json:"reason"`
+	Riders   []Rider     `json:"riders"`
+	Rolls    []TrainRoll `json:"rolls"`
+	Sbu      string      `json:"sbu"`
+	Stages   []Stage     `json:"stages"`
+
+	// State open, delivering, arrived, returned, stopped or cancelled
+	//
+	// Example: delivering
+	State string `json:"state"`
+
+	// Verdict in words; absent until there is one
+	Verdict *string `json:"verdict,omitempty"`
+}
+
+// TrainRoll in the order in which they were made
+type TrainRoll struct {
+	// Back it takes a completed pool back
+	Back bool `json:"back"`
+
+	// Child the child Train
+	Child       string   `json:"child"`
+	Coaches     []string `json:"coaches"`
+	Environment string   `json:"environment"`
+	Id          string   `json:"id"`
+	Paused      *bool    `json:"paused,omitempty"`
+	Pool        string   `json:"pool"`
+	Reason      string   `json:"reason"`
+	Stage       string   `json:"stage"`
+
+	// Wave 1, 2, … within the child Train
+	Wave int `json:"wave"`
+}
+
+// Traveller defines model for Traveller.
+type Traveller struct {
+	Apps  []string `json:"apps"`
+	Coach string   `json:"coach"`
+
+	// Leaves it departs with this plan; false: it would be left behind
+	Leaves bool   `json:"leaves"`
+	Sbu    string `json:"sbu"`
+
+	// TakesAlong who goes back with it when it fails on its way, by the policy
+	TakesAlong []string `json:"takes_along"`
+	Version    string   `json:"version"`
+}
+
 // Verdict defines model for Verdict.
 type Verdict struct {
 	At       time.Time      `json:"at"`
@@ -599,8 +903,18 @@ type DeploymentID = string
 // RollID defines model for RollID.
 type RollID = string
 
+// TrainID defines model for TrainID.
+type TrainID = string
+
 // Reason defines model for Reason.
 type Reason struct {
+	Reason string `json:"reason"`
+}
+
+// Seat defines model for Seat.
+type Seat struct {
+	// Coach Example: hotel-api-7.2
+	Coach  string `json:"coach"`
 	Reason string `json:"reason"`
 }
 
@@ -633,6 +947,11 @@ type GetCoachParams struct {
 	Than *string `form:"than,omitempty" json:"than,omitempty"`
 }
 
+// LetCoachGoAloneJSONBody defines parameters for LetCoachGoAlone.
+type LetCoachGoAloneJSONBody struct {
+	Reason string `json:"reason"`
+}
+
 // ApproveCoachJSONBody defines parameters for ApproveCoach.
 type ApproveCoachJSONBody struct {
 	Reason string `json:"reason"`
@@ -663,6 +982,15 @@ type EnterVerdictJSONBody struct {
 	Reason      string  `json:"reason"`
 }
 
+// ListDependenciesParams defines parameters for ListDependencies.
+type ListDependenciesParams struct {
+	// Environment the last one when left out
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// App only this app and who requires it
+	App *string `form:"app,omitempty" json:"app,omitempty"`
+}
+
 // BeginDeploymentJSONBody defines parameters for BeginDeployment.
 type BeginDeploymentJSONBody struct {
 	// Job Example: deliver/hotel-api
@@ -677,6 +1005,16 @@ type ListEventsParams struct {
 	Coach  *string `form:"coach,omitempty" json:"coach,omitempty"`
 	Object *string `form:"object,omitempty" json:"object,omitempty"`
 	Limit  *int    `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// OverrideFreezeJSONBody defines parameters for OverrideFreeze.
+type OverrideFreezeJSONBody struct {
+	Coach *string `json:"coach,omitempty"`
+
+	// Freeze Example: golden-week
+	Freeze string  `json:"freeze"`
+	Reason string  `json:"reason"`
+	Train  *string `json:"train,omitempty"`
 }
 
 // CommandRollJSONBody defines parameters for CommandRoll.
@@ -706,8 +1044,80 @@ type SyncSiteJSONBody struct {
 	Reason string `json:"reason"`
 }
 
+// ListTrainsParams defines parameters for ListTrains.
+type ListTrainsParams struct {
+	Line *string `form:"line,omitempty" json:"line,omitempty"`
+
+	// Active only those that have not ended
+	Active *bool `form:"active,omitempty" json:"active,omitempty"`
+	Limit  *int  `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// CreateTrainJSONBody defines parameters for CreateTrain.
+type CreateTrainJSONBody struct {
+	// At of mode time
+	At *time.Time `json:"at,omitempty"`
+
+	// Line Example: hotel-line
+	Line string `json:"line"`
+
+	// Mode what makes it depart
+	Mode *CreateTrainJSONBodyMode `json:"mode,omitempty"`
+
+	// Policy who goes back when a Coach fails on its way
+	Policy *CreateTrainJSONBodyPolicy `json:"policy,omitempty"`
+	Reason string                     `json:"reason"`
+
+	// Sbu who manages it
+	Sbu string `json:"sbu"`
+}
+
+// CreateTrainJSONBodyMode defines parameters for CreateTrain.
+type CreateTrainJSONBodyMode string
+
+// CreateTrainJSONBodyPolicy defines parameters for CreateTrain.
+type CreateTrainJSONBodyPolicy string
+
+// GetTrainParams defines parameters for GetTrain.
+type GetTrainParams struct {
+	// Wait seconds to wait for another progress than `than` before answering (long poll)
+	Wait *int `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Than the `progress` the caller already knows
+	Than *string `form:"than,omitempty" json:"than,omitempty"`
+}
+
+// CommandTrainJSONBody defines parameters for CommandTrain.
+type CommandTrainJSONBody struct {
+	Command CommandTrainJSONBodyCommand `json:"command"`
+
+	// Plan digest of the plan that was looked at
+	Plan   *string `json:"plan,omitempty"`
+	Reason string  `json:"reason"`
+}
+
+// CommandTrainJSONBodyCommand defines parameters for CommandTrain.
+type CommandTrainJSONBodyCommand string
+
+// CoupleCoachJSONBody defines parameters for CoupleCoach.
+type CoupleCoachJSONBody struct {
+	// Coach Example: hotel-api-7.2
+	Coach  string `json:"coach"`
+	Reason string `json:"reason"`
+}
+
+// UncoupleCoachJSONBody defines parameters for UncoupleCoach.
+type UncoupleCoachJSONBody struct {
+	// Coach Example: hotel-api-7.2
+	Coach  string `json:"coach"`
+	Reason string `json:"reason"`
+}
+
 // ClearBarJSONRequestBody defines body for ClearBar for application/json ContentType.
 type ClearBarJSONRequestBody ClearBarJSONBody
+
+// LetCoachGoAloneJSONRequestBody defines body for LetCoachGoAlone for application/json ContentType.
+type LetCoachGoAloneJSONRequestBody LetCoachGoAloneJSONBody
 
 // ApproveCoachJSONRequestBody defines body for ApproveCoach for application/json ContentType.
 type ApproveCoachJSONRequestBody ApproveCoachJSONBody
@@ -727,11 +1137,26 @@ type EnterVerdictJSONRequestBody EnterVerdictJSONBody
 // BeginDeploymentJSONRequestBody defines body for BeginDeployment for application/json ContentType.
 type BeginDeploymentJSONRequestBody BeginDeploymentJSONBody
 
+// OverrideFreezeJSONRequestBody defines body for OverrideFreeze for application/json ContentType.
+type OverrideFreezeJSONRequestBody OverrideFreezeJSONBody
+
 // CommandRollJSONRequestBody defines body for CommandRoll for application/json ContentType.
 type CommandRollJSONRequestBody CommandRollJSONBody
 
 // SyncSiteJSONRequestBody defines body for SyncSite for application/json ContentType.
 type SyncSiteJSONRequestBody SyncSiteJSONBody
+
+// CreateTrainJSONRequestBody defines body for CreateTrain for application/json ContentType.
+type CreateTrainJSONRequestBody CreateTrainJSONBody
+
+// CommandTrainJSONRequestBody defines body for CommandTrain for application/json ContentType.
+type CommandTrainJSONRequestBody CommandTrainJSONBody
+
+// CoupleCoachJSONRequestBody defines body for CoupleCoach for application/json ContentType.
+type CoupleCoachJSONRequestBody CoupleCoachJSONBody
+
+// UncoupleCoachJSONRequestBody defines body for UncoupleCoach for application/json ContentType.
+type UncoupleCoachJSONRequestBody UncoupleCoachJSONBody
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -841,6 +1266,20 @@ type ClientInterface interface {
 	// Corresponds with GET /coaches/{coach} (the `GetCoach` operationId).
 	GetCoach(ctx context.Context, coach CoachID, params *GetCoachParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// LetCoachGoAloneWithBody Let a Coach that waits for a Train, or left one, go on without
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+	LetCoachGoAloneWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LetCoachGoAlone Let a Coach that waits for a Train, or left one, go on without
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+	LetCoachGoAlone(ctx context.Context, coach CoachID, body LetCoachGoAloneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ApproveCoachWithBody Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	//
 	// Takes any type of body and a specified content type.
@@ -854,6 +1293,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /coaches/{coach}/approve (the `ApproveCoach` operationId).
 	ApproveCoach(ctx context.Context, coach CoachID, body ApproveCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewCoach What would be rolled where, in which order and how, if the Coach went on alone now
+	//
+	// Corresponds with GET /coaches/{coach}/plan (the `PreviewCoach` operationId).
+	PreviewCoach(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RevokeCoachWithBody Withdraw the Coach and its plan; its running rolls are taken back
 	//
@@ -932,6 +1376,11 @@ type ClientInterface interface {
 	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
 	EnterVerdict(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDependencies Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+	//
+	// Corresponds with GET /dependencies (the `ListDependencies` operationId).
+	ListDependencies(ctx context.Context, params *ListDependenciesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetDeployment Which Coach a build row belongs to
 	//
 	// Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -962,6 +1411,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OverrideFreezeWithBody Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+	OverrideFreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OverrideFreeze Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+	OverrideFreeze(ctx context.Context, body OverrideFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRoll One roll with its servers and last verdict
 	//
@@ -1035,6 +1498,86 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /topology (the `ApplyTopology` operationId).
 	ApplyTopologyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTrains Trains, newest first
+	//
+	// Corresponds with GET /trains (the `ListTrains` operationId).
+	ListTrains(ctx context.Context, params *ListTrainsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTrainWithBody Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /trains (the `CreateTrain` operationId).
+	CreateTrainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTrain Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /trains (the `CreateTrain` operationId).
+	CreateTrain(ctx context.Context, body CreateTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTrain One Train with its riders and rolls
+	//
+	// Corresponds with GET /trains/{train} (the `GetTrain` operationId).
+	GetTrain(ctx context.Context, train TrainID, params *GetTrainParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommandTrainWithBody Depart, confirm the plan of an automatic departure, or cancel
+	//
+	// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+	// Train changed where it is now is taken back.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+	CommandTrainWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CommandTrain Depart, confirm the plan of an automatic departure, or cancel
+	//
+	// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+	// Train changed where it is now is taken back.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+	CommandTrain(ctx context.Context, train TrainID, body CommandTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CoupleCoachWithBody Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+	CoupleCoachWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CoupleCoach Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+	CoupleCoach(ctx context.Context, train TrainID, body CoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PreviewTrain What departs, in which order, how it comes back, and what keeps it from departing
+	//
+	// Before departure it is what would depart now. The plan with this digest is stored, and departure names it: when it has changed
+	// since, departure is refused and it must be looked at again. After departure it is what runs.
+	//
+	// Corresponds with GET /trains/{train}/plan (the `PreviewTrain` operationId).
+	PreviewTrain(ctx context.Context, train TrainID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UncoupleCoachWithBody Take a Coach's seat away. It does not go on by itself then
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+	UncoupleCoachWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UncoupleCoach Take a Coach's seat away. It does not go on by itself then
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+	UncoupleCoach(ctx context.Context, train TrainID, body UncoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // ListBars Revisions that were rolled back and may not return to their site until somebody clears them
@@ -1131,6 +1674,40 @@ func (c *Client) GetCoach(ctx context.Context, coach CoachID, params *GetCoachPa
 	return c.Client.Do(req)
 }
 
+// LetCoachGoAloneWithBody Let a Coach that waits for a Train, or left one, go on without
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+func (c *Client) LetCoachGoAloneWithBody(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLetCoachGoAloneRequestWithBody(c.Server, coach, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LetCoachGoAlone Let a Coach that waits for a Train, or left one, go on without
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+func (c *Client) LetCoachGoAlone(ctx context.Context, coach CoachID, body LetCoachGoAloneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLetCoachGoAloneRequest(c.Server, coach, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ApproveCoachWithBody Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 //
 // Takes any type of body and a specified content type.
@@ -1155,6 +1732,21 @@ func (c *Client) ApproveCoachWithBody(ctx context.Context, coach CoachID, conten
 // Corresponds with POST /coaches/{coach}/approve (the `ApproveCoach` operationId).
 func (c *Client) ApproveCoach(ctx context.Context, coach CoachID, body ApproveCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApproveCoachRequest(c.Server, coach, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewCoach What would be rolled where, in which order and how, if the Coach went on alone now
+//
+// Corresponds with GET /coaches/{coach}/plan (the `PreviewCoach` operationId).
+func (c *Client) PreviewCoach(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewCoachRequest(c.Server, coach)
 	if err != nil {
 		return nil, err
 	}
@@ -1332,6 +1924,21 @@ func (c *Client) EnterVerdict(ctx context.Context, coach CoachID, body EnterVerd
 	return c.Client.Do(req)
 }
 
+// ListDependencies Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+//
+// Corresponds with GET /dependencies (the `ListDependencies` operationId).
+func (c *Client) ListDependencies(ctx context.Context, params *ListDependenciesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDependenciesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetDeployment Which Coach a build row belongs to
 //
 // Corresponds with GET /deployments/{deployment} (the `GetDeployment` operationId).
@@ -1403,6 +2010,40 @@ func (c *Client) PublishPackageWithBody(ctx context.Context, deployment Deployme
 // Corresponds with GET /events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OverrideFreezeWithBody Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+func (c *Client) OverrideFreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOverrideFreezeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OverrideFreeze Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+func (c *Client) OverrideFreeze(ctx context.Context, body OverrideFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOverrideFreezeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1566,6 +2207,196 @@ func (c *Client) GetTopology(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with PUT /topology (the `ApplyTopology` operationId).
 func (c *Client) ApplyTopologyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApplyTopologyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTrains Trains, newest first
+//
+// Corresponds with GET /trains (the `ListTrains` operationId).
+func (c *Client) ListTrains(ctx context.Context, params *ListTrainsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTrainsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTrainWithBody Create the next Train of a line. Coaches whose plans name the line board it by themselves
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /trains (the `CreateTrain` operationId).
+func (c *Client) CreateTrainWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTrainRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTrain Create the next Train of a line. Coaches whose plans name the line board it by themselves
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /trains (the `CreateTrain` operationId).
+func (c *Client) CreateTrain(ctx context.Context, body CreateTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTrainRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTrain One Train with its riders and rolls
+//
+// Corresponds with GET /trains/{train} (the `GetTrain` operationId).
+func (c *Client) GetTrain(ctx context.Context, train TrainID, params *GetTrainParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTrainRequest(c.Server, train, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommandTrainWithBody Depart, confirm the plan of an automatic departure, or cancel
+//
+// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+// Train changed where it is now is taken back.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+func (c *Client) CommandTrainWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommandTrainRequestWithBody(c.Server, train, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CommandTrain Depart, confirm the plan of an automatic departure, or cancel
+//
+// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+// Train changed where it is now is taken back.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+func (c *Client) CommandTrain(ctx context.Context, train TrainID, body CommandTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCommandTrainRequest(c.Server, train, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CoupleCoachWithBody Give a Coach a seat. A newer candidate of it takes the seat over until departure
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+func (c *Client) CoupleCoachWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCoupleCoachRequestWithBody(c.Server, train, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CoupleCoach Give a Coach a seat. A newer candidate of it takes the seat over until departure
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+func (c *Client) CoupleCoach(ctx context.Context, train TrainID, body CoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCoupleCoachRequest(c.Server, train, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PreviewTrain What departs, in which order, how it comes back, and what keeps it from departing
+//
+// Before departure it is what would depart now. The plan with this digest is stored, and departure names it: when it has changed
+// since, departure is refused and it must be looked at again. After departure it is what runs.
+//
+// Corresponds with GET /trains/{train}/plan (the `PreviewTrain` operationId).
+func (c *Client) PreviewTrain(ctx context.Context, train TrainID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPreviewTrainRequest(c.Server, train)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UncoupleCoachWithBody Take a Coach's seat away. It does not go on by itself then
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+func (c *Client) UncoupleCoachWithBody(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUncoupleCoachRequestWithBody(c.Server, train, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UncoupleCoach Take a Coach's seat away. It does not go on by itself then
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+func (c *Client) UncoupleCoach(ctx context.Context, train TrainID, body UncoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUncoupleCoachRequest(c.Server, train, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1833,6 +2664,53 @@ func NewGetCoachRequest(server string, coach CoachID, params *GetCoachParams) (*
 	return req, nil
 }
 
+// NewLetCoachGoAloneRequest calls the generic LetCoachGoAlone builder with application/json body
+func NewLetCoachGoAloneRequest(server string, coach CoachID, body LetCoachGoAloneJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLetCoachGoAloneRequestWithBody(server, coach, "application/json", bodyReader)
+}
+
+// NewLetCoachGoAloneRequestWithBody constructs an http.Request for the LetCoachGoAlone method, with any body, and a specified content type
+func NewLetCoachGoAloneRequestWithBody(server string, coach CoachID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/alone", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewApproveCoachRequest calls the generic ApproveCoach builder with application/json body
 func NewApproveCoachRequest(server string, coach CoachID, body ApproveCoachJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1876,6 +2754,40 @@ func NewApproveCoachRequestWithBody(server string, coach CoachID, contentType st
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPreviewCoachRequest constructs an http.Request for the PreviewCoach method
+func NewPreviewCoachRequest(server string, coach CoachID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "coach", coach, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/coaches/%s/plan", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -2102,6 +3014,72 @@ func NewEnterVerdictRequestWithBody(server string, coach CoachID, contentType st
 	return req, nil
 }
 
+// NewListDependenciesRequest constructs an http.Request for the ListDependencies method
+func NewListDependenciesRequest(server string, params *ListDependenciesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/dependencies")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.App != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "app", *params.App, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetDeploymentRequest constructs an http.Request for the GetDeployment method
 func NewGetDeploymentRequest(server string, deployment DeploymentID) (*http.Request, error) {
 	var err error
@@ -2305,6 +3283,46 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewOverrideFreezeRequest calls the generic OverrideFreeze builder with application/json body
+func NewOverrideFreezeRequest(server string, body OverrideFreezeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOverrideFreezeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOverrideFreezeRequestWithBody constructs an http.Request for the OverrideFreeze method, with any body, and a specified content type
+func NewOverrideFreezeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/overrides")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2615,6 +3633,372 @@ func NewApplyTopologyRequestWithBody(server string, contentType string, body io.
 	return req, nil
 }
 
+// NewListTrainsRequest constructs an http.Request for the ListTrains method
+func NewListTrainsRequest(server string, params *ListTrainsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Line != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "line", *params.Line, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Active != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "active", *params.Active, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateTrainRequest calls the generic CreateTrain builder with application/json body
+func NewCreateTrainRequest(server string, body CreateTrainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTrainRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTrainRequestWithBody constructs an http.Request for the CreateTrain method, with any body, and a specified content type
+func NewCreateTrainRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetTrainRequest constructs an http.Request for the GetTrain method
+func NewGetTrainRequest(server string, train TrainID, params *GetTrainParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "train", train, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Than != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "than", *params.Than, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCommandTrainRequest calls the generic CommandTrain builder with application/json body
+func NewCommandTrainRequest(server string, train TrainID, body CommandTrainJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCommandTrainRequestWithBody(server, train, "application/json", bodyReader)
+}
+
+// NewCommandTrainRequestWithBody constructs an http.Request for the CommandTrain method, with any body, and a specified content type
+func NewCommandTrainRequestWithBody(server string, train TrainID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "train", train, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains/%s/commands", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCoupleCoachRequest calls the generic CoupleCoach builder with application/json body
+func NewCoupleCoachRequest(server string, train TrainID, body CoupleCoachJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCoupleCoachRequestWithBody(server, train, "application/json", bodyReader)
+}
+
+// NewCoupleCoachRequestWithBody constructs an http.Request for the CoupleCoach method, with any body, and a specified content type
+func NewCoupleCoachRequestWithBody(server string, train TrainID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "train", train, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains/%s/couple", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPreviewTrainRequest constructs an http.Request for the PreviewTrain method
+func NewPreviewTrainRequest(server string, train TrainID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "train", train, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains/%s/plan", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUncoupleCoachRequest calls the generic UncoupleCoach builder with application/json body
+func NewUncoupleCoachRequest(server string, train TrainID, body UncoupleCoachJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUncoupleCoachRequestWithBody(server, train, "application/json", bodyReader)
+}
+
+// NewUncoupleCoachRequestWithBody constructs an http.Request for the UncoupleCoach method, with any body, and a specified content type
+func NewUncoupleCoachRequestWithBody(server string, train TrainID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "train", train, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/trains/%s/uncouple", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -2701,6 +4085,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /coaches/{coach} (the `GetCoach` operationId).
 	GetCoachWithResponse(ctx context.Context, coach CoachID, params *GetCoachParams, reqEditors ...RequestEditorFn) (*GetCoachResponse, error)
 
+	// LetCoachGoAloneWithBodyWithResponse Let a Coach that waits for a Train, or left one, go on without
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+	LetCoachGoAloneWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LetCoachGoAloneResponse, error)
+
+	// LetCoachGoAloneWithResponse Let a Coach that waits for a Train, or left one, go on without
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+	LetCoachGoAloneWithResponse(ctx context.Context, coach CoachID, body LetCoachGoAloneJSONRequestBody, reqEditors ...RequestEditorFn) (*LetCoachGoAloneResponse, error)
+
 	// ApproveCoachWithBodyWithResponse Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -2714,6 +4112,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /coaches/{coach}/approve (the `ApproveCoach` operationId).
 	ApproveCoachWithResponse(ctx context.Context, coach CoachID, body ApproveCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveCoachResponse, error)
+
+	// PreviewCoachWithResponse What would be rolled where, in which order and how, if the Coach went on alone now
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /coaches/{coach}/plan (the `PreviewCoach` operationId).
+	PreviewCoachWithResponse(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*PreviewCoachResponse, error)
 
 	// RevokeCoachWithBodyWithResponse Withdraw the Coach and its plan; its running rolls are taken back
 	//
@@ -2794,6 +4199,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /coaches/{coach}/verdicts (the `EnterVerdict` operationId).
 	EnterVerdictWithResponse(ctx context.Context, coach CoachID, body EnterVerdictJSONRequestBody, reqEditors ...RequestEditorFn) (*EnterVerdictResponse, error)
 
+	// ListDependenciesWithResponse Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /dependencies (the `ListDependencies` operationId).
+	ListDependenciesWithResponse(ctx context.Context, params *ListDependenciesParams, reqEditors ...RequestEditorFn) (*ListDependenciesResponse, error)
+
 	// GetDeploymentWithResponse Which Coach a build row belongs to
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -2828,6 +4240,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsResponse, error)
+
+	// OverrideFreezeWithBodyWithResponse Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+	OverrideFreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OverrideFreezeResponse, error)
+
+	// OverrideFreezeWithResponse Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+	OverrideFreezeWithResponse(ctx context.Context, body OverrideFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*OverrideFreezeResponse, error)
 
 	// GetRollWithResponse One roll with its servers and last verdict
 	//
@@ -2909,6 +4335,92 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /topology (the `ApplyTopology` operationId).
 	ApplyTopologyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyTopologyResponse, error)
+
+	// ListTrainsWithResponse Trains, newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /trains (the `ListTrains` operationId).
+	ListTrainsWithResponse(ctx context.Context, params *ListTrainsParams, reqEditors ...RequestEditorFn) (*ListTrainsResponse, error)
+
+	// CreateTrainWithBodyWithResponse Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains (the `CreateTrain` operationId).
+	CreateTrainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTrainResponse, error)
+
+	// CreateTrainWithResponse Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains (the `CreateTrain` operationId).
+	CreateTrainWithResponse(ctx context.Context, body CreateTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTrainResponse, error)
+
+	// GetTrainWithResponse One Train with its riders and rolls
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /trains/{train} (the `GetTrain` operationId).
+	GetTrainWithResponse(ctx context.Context, train TrainID, params *GetTrainParams, reqEditors ...RequestEditorFn) (*GetTrainResponse, error)
+
+	// CommandTrainWithBodyWithResponse Depart, confirm the plan of an automatic departure, or cancel
+	//
+	// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+	// Train changed where it is now is taken back.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+	CommandTrainWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommandTrainResponse, error)
+
+	// CommandTrainWithResponse Depart, confirm the plan of an automatic departure, or cancel
+	//
+	// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+	// Train changed where it is now is taken back.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+	CommandTrainWithResponse(ctx context.Context, train TrainID, body CommandTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*CommandTrainResponse, error)
+
+	// CoupleCoachWithBodyWithResponse Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+	CoupleCoachWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CoupleCoachResponse, error)
+
+	// CoupleCoachWithResponse Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+	CoupleCoachWithResponse(ctx context.Context, train TrainID, body CoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*CoupleCoachResponse, error)
+
+	// PreviewTrainWithResponse What departs, in which order, how it comes back, and what keeps it from departing
+	//
+	// Before departure it is what would depart now. The plan with this digest is stored, and departure names it: when it has changed
+	// since, departure is refused and it must be looked at again. After departure it is what runs.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /trains/{train}/plan (the `PreviewTrain` operationId).
+	PreviewTrainWithResponse(ctx context.Context, train TrainID, reqEditors ...RequestEditorFn) (*PreviewTrainResponse, error)
+
+	// UncoupleCoachWithBodyWithResponse Take a Coach's seat away. It does not go on by itself then
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+	UncoupleCoachWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UncoupleCoachResponse, error)
+
+	// UncoupleCoachWithResponse Take a Coach's seat away. It does not go on by itself then
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+	UncoupleCoachWithResponse(ctx context.Context, train TrainID, body UncoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*UncoupleCoachResponse, error)
 }
 
 type ListBarsResponse struct {
@@ -3144,6 +4656,47 @@ func (r GetCoachResponse) ContentType() string {
 	return ""
 }
 
+type LetCoachGoAloneResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r LetCoachGoAloneResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r LetCoachGoAloneResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LetCoachGoAloneResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LetCoachGoAloneResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LetCoachGoAloneResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ApproveCoachResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3179,6 +4732,54 @@ func (r ApproveCoachResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ApproveCoachResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewCoachResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewCoachResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PreviewCoachResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewCoachResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewCoachResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewCoachResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewCoachResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3404,6 +5005,54 @@ func (r EnterVerdictResponse) ContentType() string {
 	return ""
 }
 
+type ListDependenciesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Dependency
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDependenciesResponse) GetJSON200() *[]Dependency {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListDependenciesResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDependenciesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDependenciesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDependenciesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDependenciesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetDeploymentResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -3590,6 +5239,64 @@ func (r ListEventsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEventsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OverrideFreezeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		Counts bool `json:"counts"`
+
+		// Given who has said so
+		Given []string `json:"given"`
+	}
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OverrideFreezeResponse) GetJSON200() *struct {
+	Counts bool `json:"counts"`
+
+	// Given who has said so
+	Given []string `json:"given"`
+} {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r OverrideFreezeResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r OverrideFreezeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OverrideFreezeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OverrideFreezeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OverrideFreezeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3938,6 +5645,321 @@ func (r ApplyTopologyResponse) ContentType() string {
 	return ""
 }
 
+type ListTrainsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Train
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTrainsResponse) GetJSON200() *[]Train {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r ListTrainsResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTrainsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTrainsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTrainsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTrainsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateTrainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Train
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateTrainResponse) GetJSON201() *Train {
+	return r.JSON201
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CreateTrainResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTrainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTrainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTrainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTrainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetTrainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Train
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTrainResponse) GetJSON200() *Train {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r GetTrainResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTrainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTrainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTrainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTrainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CommandTrainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CommandTrainResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CommandTrainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CommandTrainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CommandTrainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CommandTrainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CoupleCoachResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r CoupleCoachResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CoupleCoachResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CoupleCoachResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CoupleCoachResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CoupleCoachResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PreviewTrainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Preview
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PreviewTrainResponse) GetJSON200() *Preview {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PreviewTrainResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PreviewTrainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PreviewTrainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PreviewTrainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PreviewTrainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UncoupleCoachResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r UncoupleCoachResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UncoupleCoachResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UncoupleCoachResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UncoupleCoachResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UncoupleCoachResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ListBarsWithResponse Revisions that were rolled back and may not return to their site until somebody clears them
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4016,6 +6038,32 @@ func (c *ClientWithResponses) GetCoachWithResponse(ctx context.Context, coach Co
 	return ParseGetCoachResponse(rsp)
 }
 
+// LetCoachGoAloneWithBodyWithResponse Let a Coach that waits for a Train, or left one, go on without
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+func (c *ClientWithResponses) LetCoachGoAloneWithBodyWithResponse(ctx context.Context, coach CoachID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LetCoachGoAloneResponse, error) {
+	rsp, err := c.LetCoachGoAloneWithBody(ctx, coach, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLetCoachGoAloneResponse(rsp)
+}
+
+// LetCoachGoAloneWithResponse Let a Coach that waits for a Train, or left one, go on without
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /coaches/{coach}/alone (the `LetCoachGoAlone` operationId).
+func (c *ClientWithResponses) LetCoachGoAloneWithResponse(ctx context.Context, coach CoachID, body LetCoachGoAloneJSONRequestBody, reqEditors ...RequestEditorFn) (*LetCoachGoAloneResponse, error) {
+	rsp, err := c.LetCoachGoAlone(ctx, coach, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLetCoachGoAloneResponse(rsp)
+}
+
 // ApproveCoachWithBodyWithResponse Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -4040,6 +6088,19 @@ func (c *ClientWithResponses) ApproveCoachWithResponse(ctx context.Context, coac
 		return nil, err
 	}
 	return ParseApproveCoachResponse(rsp)
+}
+
+// PreviewCoachWithResponse What would be rolled where, in which order and how, if the Coach went on alone now
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /coaches/{coach}/plan (the `PreviewCoach` operationId).
+func (c *ClientWithResponses) PreviewCoachWithResponse(ctx context.Context, coach CoachID, reqEditors ...RequestEditorFn) (*PreviewCoachResponse, error) {
+	rsp, err := c.PreviewCoach(ctx, coach, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewCoachResponse(rsp)
 }
 
 // RevokeCoachWithBodyWithResponse Withdraw the Coach and its plan; its running rolls are taken back
@@ -4175,6 +6236,19 @@ func (c *ClientWithResponses) EnterVerdictWithResponse(ctx context.Context, coac
 	return ParseEnterVerdictResponse(rsp)
 }
 
+// ListDependenciesWithResponse Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /dependencies (the `ListDependencies` operationId).
+func (c *ClientWithResponses) ListDependenciesWithResponse(ctx context.Context, params *ListDependenciesParams, reqEditors ...RequestEditorFn) (*ListDependenciesResponse, error) {
+	rsp, err := c.ListDependencies(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDependenciesResponse(rsp)
+}
+
 // GetDeploymentWithResponse Which Coach a build row belongs to
 //
 // Returns a wrapper object for the known response body format(s).
@@ -4238,6 +6312,32 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 		return nil, err
 	}
 	return ParseListEventsResponse(rsp)
+}
+
+// OverrideFreezeWithBodyWithResponse Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+func (c *ClientWithResponses) OverrideFreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OverrideFreezeResponse, error) {
+	rsp, err := c.OverrideFreezeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOverrideFreezeResponse(rsp)
+}
+
+// OverrideFreezeWithResponse Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /overrides (the `OverrideFreeze` operationId).
+func (c *ClientWithResponses) OverrideFreezeWithResponse(ctx context.Context, body OverrideFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*OverrideFreezeResponse, error) {
+	rsp, err := c.OverrideFreeze(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOverrideFreezeResponse(rsp)
 }
 
 // GetRollWithResponse One roll with its servers and last verdict
@@ -4373,6 +6473,158 @@ func (c *ClientWithResponses) ApplyTopologyWithBodyWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseApplyTopologyResponse(rsp)
+}
+
+// ListTrainsWithResponse Trains, newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /trains (the `ListTrains` operationId).
+func (c *ClientWithResponses) ListTrainsWithResponse(ctx context.Context, params *ListTrainsParams, reqEditors ...RequestEditorFn) (*ListTrainsResponse, error) {
+	rsp, err := c.ListTrains(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTrainsResponse(rsp)
+}
+
+// CreateTrainWithBodyWithResponse Create the next Train of a line. Coaches whose plans name the line board it by themselves
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains (the `CreateTrain` operationId).
+func (c *ClientWithResponses) CreateTrainWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTrainResponse, error) {
+	rsp, err := c.CreateTrainWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTrainResponse(rsp)
+}
+
+// CreateTrainWithResponse Create the next Train of a line. Coaches whose plans name the line board it by themselves
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains (the `CreateTrain` operationId).
+func (c *ClientWithResponses) CreateTrainWithResponse(ctx context.Context, body CreateTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTrainResponse, error) {
+	rsp, err := c.CreateTrain(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTrainResponse(rsp)
+}
+
+// GetTrainWithResponse One Train with its riders and rolls
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /trains/{train} (the `GetTrain` operationId).
+func (c *ClientWithResponses) GetTrainWithResponse(ctx context.Context, train TrainID, params *GetTrainParams, reqEditors ...RequestEditorFn) (*GetTrainResponse, error) {
+	rsp, err := c.GetTrain(ctx, train, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTrainResponse(rsp)
+}
+
+// CommandTrainWithBodyWithResponse Depart, confirm the plan of an automatic departure, or cancel
+//
+// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+// Train changed where it is now is taken back.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+func (c *ClientWithResponses) CommandTrainWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CommandTrainResponse, error) {
+	rsp, err := c.CommandTrainWithBody(ctx, train, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommandTrainResponse(rsp)
+}
+
+// CommandTrainWithResponse Depart, confirm the plan of an automatic departure, or cancel
+//
+// depart and confirm name the plan that was looked at. cancel before departure lets the Coaches go; after it, everything that the
+// Train changed where it is now is taken back.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/commands (the `CommandTrain` operationId).
+func (c *ClientWithResponses) CommandTrainWithResponse(ctx context.Context, train TrainID, body CommandTrainJSONRequestBody, reqEditors ...RequestEditorFn) (*CommandTrainResponse, error) {
+	rsp, err := c.CommandTrain(ctx, train, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCommandTrainResponse(rsp)
+}
+
+// CoupleCoachWithBodyWithResponse Give a Coach a seat. A newer candidate of it takes the seat over until departure
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+func (c *ClientWithResponses) CoupleCoachWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CoupleCoachResponse, error) {
+	rsp, err := c.CoupleCoachWithBody(ctx, train, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCoupleCoachResponse(rsp)
+}
+
+// CoupleCoachWithResponse Give a Coach a seat. A newer candidate of it takes the seat over until departure
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/couple (the `CoupleCoach` operationId).
+func (c *ClientWithResponses) CoupleCoachWithResponse(ctx context.Context, train TrainID, body CoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*CoupleCoachResponse, error) {
+	rsp, err := c.CoupleCoach(ctx, train, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCoupleCoachResponse(rsp)
+}
+
+// PreviewTrainWithResponse What departs, in which order, how it comes back, and what keeps it from departing
+//
+// Before departure it is what would depart now. The plan with this digest is stored, and departure names it: when it has changed
+// since, departure is refused and it must be looked at again. After departure it is what runs.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /trains/{train}/plan (the `PreviewTrain` operationId).
+func (c *ClientWithResponses) PreviewTrainWithResponse(ctx context.Context, train TrainID, reqEditors ...RequestEditorFn) (*PreviewTrainResponse, error) {
+	rsp, err := c.PreviewTrain(ctx, train, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePreviewTrainResponse(rsp)
+}
+
+// UncoupleCoachWithBodyWithResponse Take a Coach's seat away. It does not go on by itself then
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+func (c *ClientWithResponses) UncoupleCoachWithBodyWithResponse(ctx context.Context, train TrainID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UncoupleCoachResponse, error) {
+	rsp, err := c.UncoupleCoachWithBody(ctx, train, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUncoupleCoachResponse(rsp)
+}
+
+// UncoupleCoachWithResponse Take a Coach's seat away. It does not go on by itself then
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /trains/{train}/uncouple (the `UncoupleCoach` operationId).
+func (c *ClientWithResponses) UncoupleCoachWithResponse(ctx context.Context, train TrainID, body UncoupleCoachJSONRequestBody, reqEditors ...RequestEditorFn) (*UncoupleCoachResponse, error) {
+	rsp, err := c.UncoupleCoach(ctx, train, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUncoupleCoachResponse(rsp)
 }
 
 // ParseListBarsResponse parses an HTTP response from a ListBarsWithResponse call
@@ -4536,6 +6788,35 @@ func ParseGetCoachResponse(rsp *http.Response) (*GetCoachResponse, error) {
 	return response, nil
 }
 
+// ParseLetCoachGoAloneResponse parses an HTTP response from a LetCoachGoAloneWithResponse call
+func ParseLetCoachGoAloneResponse(rsp *http.Response) (*LetCoachGoAloneResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LetCoachGoAloneResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseApproveCoachResponse parses an HTTP response from a ApproveCoachWithResponse call
 func ParseApproveCoachResponse(rsp *http.Response) (*ApproveCoachResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4552,6 +6833,39 @@ func ParseApproveCoachResponse(rsp *http.Response) (*ApproveCoachResponse, error
 	switch {
 	case rsp.StatusCode == 204:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewCoachResponse parses an HTTP response from a PreviewCoachWithResponse call
+func ParsePreviewCoachResponse(rsp *http.Response) (*PreviewCoachResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewCoachResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Error
@@ -4718,6 +7032,39 @@ func ParseEnterVerdictResponse(rsp *http.Response) (*EnterVerdictResponse, error
 	return response, nil
 }
 
+// ParseListDependenciesResponse parses an HTTP response from a ListDependenciesWithResponse call
+func ParseListDependenciesResponse(rsp *http.Response) (*ListDependenciesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDependenciesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Dependency
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetDeploymentResponse parses an HTTP response from a GetDeploymentWithResponse call
 func ParseGetDeploymentResponse(rsp *http.Response) (*GetDeploymentResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -4833,6 +7180,44 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest []Event
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOverrideFreezeResponse parses an HTTP response from a OverrideFreezeWithResponse call
+func ParseOverrideFreezeResponse(rsp *http.Response) (*OverrideFreezeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OverrideFreezeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			Counts bool `json:"counts"`
+
+			// Given who has said so
+			Given []string `json:"given"`
+		}
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -5093,6 +7478,225 @@ func ParseApplyTopologyResponse(rsp *http.Response) (*ApplyTopologyResponse, err
 	return response, nil
 }
 
+// ParseListTrainsResponse parses an HTTP response from a ListTrainsWithResponse call
+func ParseListTrainsResponse(rsp *http.Response) (*ListTrainsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTrainsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Train
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTrainResponse parses an HTTP response from a CreateTrainWithResponse call
+func ParseCreateTrainResponse(rsp *http.Response) (*CreateTrainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTrainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Train
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetTrainResponse parses an HTTP response from a GetTrainWithResponse call
+func ParseGetTrainResponse(rsp *http.Response) (*GetTrainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTrainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Train
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCommandTrainResponse parses an HTTP response from a CommandTrainWithResponse call
+func ParseCommandTrainResponse(rsp *http.Response) (*CommandTrainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CommandTrainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCoupleCoachResponse parses an HTTP response from a CoupleCoachWithResponse call
+func ParseCoupleCoachResponse(rsp *http.Response) (*CoupleCoachResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CoupleCoachResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePreviewTrainResponse parses an HTTP response from a PreviewTrainWithResponse call
+func ParsePreviewTrainResponse(rsp *http.Response) (*PreviewTrainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PreviewTrainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Preview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUncoupleCoachResponse parses an HTTP response from a UncoupleCoachWithResponse call
+func ParseUncoupleCoachResponse(rsp *http.Response) (*UncoupleCoachResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UncoupleCoachResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
@@ -5110,9 +7714,15 @@ type ServerInterface interface {
 	// GetCoach One Coach with its builds, rolls and stages
 	// (GET /coaches/{coach})
 	GetCoach(c *gin.Context, coach CoachID, params GetCoachParams)
+	// LetCoachGoAlone Let a Coach that waits for a Train, or left one, go on without
+	// (POST /coaches/{coach}/alone)
+	LetCoachGoAlone(c *gin.Context, coach CoachID)
 	// ApproveCoach Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	// (POST /coaches/{coach}/approve)
 	ApproveCoach(c *gin.Context, coach CoachID)
+	// PreviewCoach What would be rolled where, in which order and how, if the Coach went on alone now
+	// (GET /coaches/{coach}/plan)
+	PreviewCoach(c *gin.Context, coach CoachID)
 	// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(c *gin.Context, coach CoachID)
@@ -5128,6 +7738,9 @@ type ServerInterface interface {
 	// EnterVerdict Say whether a Coach is good, as the test team does
 	// (POST /coaches/{coach}/verdicts)
 	EnterVerdict(c *gin.Context, coach CoachID)
+	// ListDependencies Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+	// (GET /dependencies)
+	ListDependencies(c *gin.Context, params ListDependenciesParams)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(c *gin.Context, deployment DeploymentID)
@@ -5140,6 +7753,9 @@ type ServerInterface interface {
 	// ListEvents The event log, oldest first after `after`, or the newest `limit` when `after` is left out
 	// (GET /events)
 	ListEvents(c *gin.Context, params ListEventsParams)
+	// OverrideFreeze Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	// (POST /overrides)
+	OverrideFreeze(c *gin.Context)
 	// GetRoll One roll with its servers and last verdict
 	// (GET /rolls/{roll})
 	GetRoll(c *gin.Context, roll RollID)
@@ -5161,6 +7777,27 @@ type ServerInterface interface {
 	// ApplyTopology Validate and apply a topology file
 	// (PUT /topology)
 	ApplyTopology(c *gin.Context)
+	// ListTrains Trains, newest first
+	// (GET /trains)
+	ListTrains(c *gin.Context, params ListTrainsParams)
+	// CreateTrain Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	// (POST /trains)
+	CreateTrain(c *gin.Context)
+	// GetTrain One Train with its riders and rolls
+	// (GET /trains/{train})
+	GetTrain(c *gin.Context, train TrainID, params GetTrainParams)
+	// CommandTrain Depart, confirm the plan of an automatic departure, or cancel
+	// (POST /trains/{train}/commands)
+	CommandTrain(c *gin.Context, train TrainID)
+	// CoupleCoach Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	// (POST /trains/{train}/couple)
+	CoupleCoach(c *gin.Context, train TrainID)
+	// PreviewTrain What departs, in which order, how it comes back, and what keeps it from departing
+	// (GET /trains/{train}/plan)
+	PreviewTrain(c *gin.Context, train TrainID)
+	// UncoupleCoach Take a Coach's seat away. It does not go on by itself then
+	// (POST /trains/{train}/uncouple)
+	UncoupleCoach(c *gin.Context, train TrainID)
 }
 
 // ServerInterfaceWrapper converts contexts to parameters.
@@ -5306,6 +7943,31 @@ func (siw *ServerInterfaceWrapper) GetCoach(c *gin.Context) {
 	siw.Handler.GetCoach(c, coach, params)
 }
 
+// LetCoachGoAlone operation middleware
+func (siw *ServerInterfaceWrapper) LetCoachGoAlone(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.LetCoachGoAlone(c, coach)
+}
+
 // ApproveCoach operation middleware
 func (siw *ServerInterfaceWrapper) ApproveCoach(c *gin.Context) {
 
@@ -5329,6 +7991,31 @@ func (siw *ServerInterfaceWrapper) ApproveCoach(c *gin.Context) {
 	}
 
 	siw.Handler.ApproveCoach(c, coach)
+}
+
+// PreviewCoach operation middleware
+func (siw *ServerInterfaceWrapper) PreviewCoach(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "coach" -------------
+	var coach CoachID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "coach", c.Param("coach"), &coach, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter coach: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewCoach(c, coach)
 }
 
 // RevokeCoach operation middleware
@@ -5456,6 +8143,41 @@ func (siw *ServerInterfaceWrapper) EnterVerdict(c *gin.Context) {
 	siw.Handler.EnterVerdict(c, coach)
 }
 
+// ListDependencies operation middleware
+func (siw *ServerInterfaceWrapper) ListDependencies(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDependenciesParams
+
+	// ------------- Optional query parameter "environment" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "environment", c.Request.URL.Query(), &params.Environment, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter environment: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "app" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "app", c.Request.URL.Query(), &params.App, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter app: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListDependencies(c, params)
+}
+
 // GetDeployment operation middleware
 func (siw *ServerInterfaceWrapper) GetDeployment(c *gin.Context) {
 
@@ -5580,6 +8302,19 @@ func (siw *ServerInterfaceWrapper) ListEvents(c *gin.Context) {
 	}
 
 	siw.Handler.ListEvents(c, params)
+}
+
+// OverrideFreeze operation middleware
+func (siw *ServerInterfaceWrapper) OverrideFreeze(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.OverrideFreeze(c)
 }
 
 // GetRoll operation middleware
@@ -5755,6 +8490,206 @@ func (siw *ServerInterfaceWrapper) ApplyTopology(c *gin.Context) {
 	siw.Handler.ApplyTopology(c)
 }
 
+// ListTrains operation middleware
+func (siw *ServerInterfaceWrapper) ListTrains(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListTrainsParams
+
+	// ------------- Optional query parameter "line" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line", c.Request.URL.Query(), &params.Line, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter line: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "active", c.Request.URL.Query(), &params.Active, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter active: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", c.Request.URL.Query(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter limit: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.ListTrains(c, params)
+}
+
+// CreateTrain operation middleware
+func (siw *ServerInterfaceWrapper) CreateTrain(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CreateTrain(c)
+}
+
+// GetTrain operation middleware
+func (siw *ServerInterfaceWrapper) GetTrain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "train" -------------
+	var train TrainID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "train", c.Param("train"), &train, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter train: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetTrainParams
+
+	// ------------- Optional query parameter "wait" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "wait", c.Request.URL.Query(), &params.Wait, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter wait: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	// ------------- Optional query parameter "than" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "than", c.Request.URL.Query(), &params.Than, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter than: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.GetTrain(c, train, params)
+}
+
+// CommandTrain operation middleware
+func (siw *ServerInterfaceWrapper) CommandTrain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "train" -------------
+	var train TrainID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "train", c.Param("train"), &train, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter train: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CommandTrain(c, train)
+}
+
+// CoupleCoach operation middleware
+func (siw *ServerInterfaceWrapper) CoupleCoach(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "train" -------------
+	var train TrainID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "train", c.Param("train"), &train, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter train: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.CoupleCoach(c, train)
+}
+
+// PreviewTrain operation middleware
+func (siw *ServerInterfaceWrapper) PreviewTrain(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "train" -------------
+	var train TrainID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "train", c.Param("train"), &train, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter train: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PreviewTrain(c, train)
+}
+
+// UncoupleCoach operation middleware
+func (siw *ServerInterfaceWrapper) UncoupleCoach(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "train" -------------
+	var train TrainID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "train", c.Param("train"), &train, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter train: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.UncoupleCoach(c, train)
+}
+
 // GinServerOptions provides options for the Gin server.
 type GinServerOptions struct {
 	BaseURL      string
@@ -5796,6 +8731,17 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.GET(options.BaseURL+"/coaches/:coach/verdicts", wrapper.ListVerdicts)
 	router.POST(options.BaseURL+"/coaches/:coach/verdicts", wrapper.EnterVerdict)
 	router.GET(options.BaseURL+"/rolls/:roll/looks", wrapper.ListLooks)
+	router.POST(options.BaseURL+"/coaches/:coach/alone", wrapper.LetCoachGoAlone)
+	router.GET(options.BaseURL+"/coaches/:coach/plan", wrapper.PreviewCoach)
+	router.GET(options.BaseURL+"/trains", wrapper.ListTrains)
+	router.POST(options.BaseURL+"/trains", wrapper.CreateTrain)
+	router.GET(options.BaseURL+"/trains/:train", wrapper.GetTrain)
+	router.GET(options.BaseURL+"/trains/:train/plan", wrapper.PreviewTrain)
+	router.POST(options.BaseURL+"/trains/:train/couple", wrapper.CoupleCoach)
+	router.POST(options.BaseURL+"/trains/:train/uncouple", wrapper.UncoupleCoach)
+	router.POST(options.BaseURL+"/trains/:train/commands", wrapper.CommandTrain)
+	router.POST(options.BaseURL+"/overrides", wrapper.OverrideFreeze)
+	router.GET(options.BaseURL+"/dependencies", wrapper.ListDependencies)
 	router.GET(options.BaseURL+"/rolls/:roll", wrapper.GetRoll)
 	router.POST(options.BaseURL+"/rolls/:roll/commands", wrapper.CommandRoll)
 	router.GET(options.BaseURL+"/deployments/:deployment", wrapper.GetDeployment)
@@ -5996,6 +8942,40 @@ func (response GetCoachdefaultJSONResponse) VisitGetCoachResponse(w http.Respons
 	return err
 }
 
+type LetCoachGoAloneRequestObject struct {
+	Coach CoachID `json:"coach"`
+	Body  *LetCoachGoAloneJSONRequestBody
+}
+
+type LetCoachGoAloneResponseObject interface {
+	VisitLetCoachGoAloneResponse(w http.ResponseWriter) error
+}
+
+type LetCoachGoAlone202Response struct {
+}
+
+func (response LetCoachGoAlone202Response) VisitLetCoachGoAloneResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type LetCoachGoAlonedefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response LetCoachGoAlonedefaultJSONResponse) VisitLetCoachGoAloneResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ApproveCoachRequestObject struct {
 	Coach CoachID `json:"coach"`
 	Body  *ApproveCoachJSONRequestBody
@@ -6019,6 +8999,45 @@ type ApproveCoachdefaultJSONResponse struct {
 }
 
 func (response ApproveCoachdefaultJSONResponse) VisitApproveCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCoachRequestObject struct {
+	Coach CoachID `json:"coach"`
+}
+
+type PreviewCoachResponseObject interface {
+	VisitPreviewCoachResponse(w http.ResponseWriter) error
+}
+
+type PreviewCoach200JSONResponse Preview
+
+func (response PreviewCoach200JSONResponse) VisitPreviewCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewCoachdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response PreviewCoachdefaultJSONResponse) VisitPreviewCoachResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6211,6 +9230,45 @@ func (response EnterVerdictdefaultJSONResponse) VisitEnterVerdictResponse(w http
 	return err
 }
 
+type ListDependenciesRequestObject struct {
+	Params ListDependenciesParams
+}
+
+type ListDependenciesResponseObject interface {
+	VisitListDependenciesResponse(w http.ResponseWriter) error
+}
+
+type ListDependencies200JSONResponse []Dependency
+
+func (response ListDependencies200JSONResponse) VisitListDependenciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDependenciesdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListDependenciesdefaultJSONResponse) VisitListDependenciesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetDeploymentRequestObject struct {
 	Deployment DeploymentID `json:"deployment"`
 }
@@ -6358,6 +9416,50 @@ type ListEventsdefaultJSONResponse struct {
 }
 
 func (response ListEventsdefaultJSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OverrideFreezeRequestObject struct {
+	Body *OverrideFreezeJSONRequestBody
+}
+
+type OverrideFreezeResponseObject interface {
+	VisitOverrideFreezeResponse(w http.ResponseWriter) error
+}
+
+type OverrideFreeze200JSONResponse struct {
+	Counts bool `json:"counts"`
+
+	// Given who has said so
+	Given []string `json:"given"`
+}
+
+func (response OverrideFreeze200JSONResponse) VisitOverrideFreezeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OverrideFreezedefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response OverrideFreezedefaultJSONResponse) VisitOverrideFreezeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6656,6 +9758,265 @@ func (response ApplyTopologydefaultJSONResponse) VisitApplyTopologyResponse(w ht
 	return err
 }
 
+type ListTrainsRequestObject struct {
+	Params ListTrainsParams
+}
+
+type ListTrainsResponseObject interface {
+	VisitListTrainsResponse(w http.ResponseWriter) error
+}
+
+type ListTrains200JSONResponse []Train
+
+func (response ListTrains200JSONResponse) VisitListTrainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTrainsdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response ListTrainsdefaultJSONResponse) VisitListTrainsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTrainRequestObject struct {
+	Body *CreateTrainJSONRequestBody
+}
+
+type CreateTrainResponseObject interface {
+	VisitCreateTrainResponse(w http.ResponseWriter) error
+}
+
+type CreateTrain201JSONResponse Train
+
+func (response CreateTrain201JSONResponse) VisitCreateTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTraindefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CreateTraindefaultJSONResponse) VisitCreateTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTrainRequestObject struct {
+	Train  TrainID `json:"train"`
+	Params GetTrainParams
+}
+
+type GetTrainResponseObject interface {
+	VisitGetTrainResponse(w http.ResponseWriter) error
+}
+
+type GetTrain200JSONResponse Train
+
+func (response GetTrain200JSONResponse) VisitGetTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTraindefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response GetTraindefaultJSONResponse) VisitGetTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CommandTrainRequestObject struct {
+	Train TrainID `json:"train"`
+	Body  *CommandTrainJSONRequestBody
+}
+
+type CommandTrainResponseObject interface {
+	VisitCommandTrainResponse(w http.ResponseWriter) error
+}
+
+type CommandTrain202Response struct {
+}
+
+func (response CommandTrain202Response) VisitCommandTrainResponse(w http.ResponseWriter) error {
+	w.WriteHeader(202)
+	return nil
+}
+
+type CommandTraindefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CommandTraindefaultJSONResponse) VisitCommandTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CoupleCoachRequestObject struct {
+	Train TrainID `json:"train"`
+	Body  *CoupleCoachJSONRequestBody
+}
+
+type CoupleCoachResponseObject interface {
+	VisitCoupleCoachResponse(w http.ResponseWriter) error
+}
+
+type CoupleCoach204Response struct {
+}
+
+func (response CoupleCoach204Response) VisitCoupleCoachResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type CoupleCoachdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response CoupleCoachdefaultJSONResponse) VisitCoupleCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTrainRequestObject struct {
+	Train TrainID `json:"train"`
+}
+
+type PreviewTrainResponseObject interface {
+	VisitPreviewTrainResponse(w http.ResponseWriter) error
+}
+
+type PreviewTrain200JSONResponse Preview
+
+func (response PreviewTrain200JSONResponse) VisitPreviewTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PreviewTraindefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response PreviewTraindefaultJSONResponse) VisitPreviewTrainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UncoupleCoachRequestObject struct {
+	Train TrainID `json:"train"`
+	Body  *UncoupleCoachJSONRequestBody
+}
+
+type UncoupleCoachResponseObject interface {
+	VisitUncoupleCoachResponse(w http.ResponseWriter) error
+}
+
+type UncoupleCoach204Response struct {
+}
+
+func (response UncoupleCoach204Response) VisitUncoupleCoachResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type UncoupleCoachdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response UncoupleCoachdefaultJSONResponse) VisitUncoupleCoachResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// ListBars Revisions that were rolled back and may not return to their site until somebody clears them
@@ -6673,9 +10034,15 @@ type StrictServerInterface interface {
 	// GetCoach One Coach with its builds, rolls and stages
 	// (GET /coaches/{coach})
 	GetCoach(ctx context.Context, request GetCoachRequestObject) (GetCoachResponseObject, error)
+	// LetCoachGoAlone Let a Coach that waits for a Train, or left one, go on without
+	// (POST /coaches/{coach}/alone)
+	LetCoachGoAlone(ctx context.Context, request LetCoachGoAloneRequestObject) (LetCoachGoAloneResponseObject, error)
 	// ApproveCoach Pass the plan (ROP). Bound to the plan and packages as they are now; the author cannot approve
 	// (POST /coaches/{coach}/approve)
 	ApproveCoach(ctx context.Context, request ApproveCoachRequestObject) (ApproveCoachResponseObject, error)
+	// PreviewCoach What would be rolled where, in which order and how, if the Coach went on alone now
+	// (GET /coaches/{coach}/plan)
+	PreviewCoach(ctx context.Context, request PreviewCoachRequestObject) (PreviewCoachResponseObject, error)
 	// RevokeCoach Withdraw the Coach and its plan; its running rolls are taken back
 	// (POST /coaches/{coach}/revoke)
 	RevokeCoach(ctx context.Context, request RevokeCoachRequestObject) (RevokeCoachResponseObject, error)
@@ -6691,6 +10058,9 @@ type StrictServerInterface interface {
 	// EnterVerdict Say whether a Coach is good, as the test team does
 	// (POST /coaches/{coach}/verdicts)
 	EnterVerdict(ctx context.Context, request EnterVerdictRequestObject) (EnterVerdictResponseObject, error)
+	// ListDependencies Which version of which app runs, who requires it, and what may not be rolled back alone, and why
+	// (GET /dependencies)
+	ListDependencies(ctx context.Context, request ListDependenciesRequestObject) (ListDependenciesResponseObject, error)
 	// GetDeployment Which Coach a build row belongs to
 	// (GET /deployments/{deployment})
 	GetDeployment(ctx context.Context, request GetDeploymentRequestObject) (GetDeploymentResponseObject, error)
@@ -6703,6 +10073,9 @@ type StrictServerInterface interface {
 	// ListEvents The event log, oldest first after `after`, or the newest `limit` when `after` is left out
 	// (GET /events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
+	// OverrideFreeze Say that a freeze shall not stop a Coach or a Train. It counts once a second person has said so too
+	// (POST /overrides)
+	OverrideFreeze(ctx context.Context, request OverrideFreezeRequestObject) (OverrideFreezeResponseObject, error)
 	// GetRoll One roll with its servers and last verdict
 	// (GET /rolls/{roll})
 	GetRoll(ctx context.Context, request GetRollRequestObject) (GetRollResponseObject, error)
@@ -6724,6 +10097,27 @@ type StrictServerInterface interface {
 	// ApplyTopology Validate and apply a topology file
 	// (PUT /topology)
 	ApplyTopology(ctx context.Context, request ApplyTopologyRequestObject) (ApplyTopologyResponseObject, error)
+	// ListTrains Trains, newest first
+	// (GET /trains)
+	ListTrains(ctx context.Context, request ListTrainsRequestObject) (ListTrainsResponseObject, error)
+	// CreateTrain Create the next Train of a line. Coaches whose plans name the line board it by themselves
+	// (POST /trains)
+	CreateTrain(ctx context.Context, request CreateTrainRequestObject) (CreateTrainResponseObject, error)
+	// GetTrain One Train with its riders and rolls
+	// (GET /trains/{train})
+	GetTrain(ctx context.Context, request GetTrainRequestObject) (GetTrainResponseObject, error)
+	// CommandTrain Depart, confirm the plan of an automatic departure, or cancel
+	// (POST /trains/{train}/commands)
+	CommandTrain(ctx context.Context, request CommandTrainRequestObject) (CommandTrainResponseObject, error)
+	// CoupleCoach Give a Coach a seat. A newer candidate of it takes the seat over until departure
+	// (POST /trains/{train}/couple)
+	CoupleCoach(ctx context.Context, request CoupleCoachRequestObject) (CoupleCoachResponseObject, error)
+	// PreviewTrain What departs, in which order, how it comes back, and what keeps it from departing
+	// (GET /trains/{train}/plan)
+	PreviewTrain(ctx context.Context, request PreviewTrainRequestObject) (PreviewTrainResponseObject, error)
+	// UncoupleCoach Take a Coach's seat away. It does not go on by itself then
+	// (POST /trains/{train}/uncouple)
+	UncoupleCoach(ctx context.Context, request UncoupleCoachRequestObject) (UncoupleCoachResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx *gin.Context, request any) (any, error)
@@ -6926,6 +10320,50 @@ func (sh *strictHandler) GetCoach(ctx *gin.Context, coach CoachID, params GetCoa
 	}
 }
 
+// LetCoachGoAlone operation middleware
+func (sh *strictHandler) LetCoachGoAlone(ctx *gin.Context, coach CoachID) {
+	var request LetCoachGoAloneRequestObject
+
+	request.Coach = coach
+
+	var body LetCoachGoAloneJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LetCoachGoAlone(ctx, request.(LetCoachGoAloneRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LetCoachGoAlone")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(LetCoachGoAloneResponseObject); ok {
+		if err := validResponse.VisitLetCoachGoAloneResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // ApproveCoach operation middleware
 func (sh *strictHandler) ApproveCoach(ctx *gin.Context, coach CoachID) {
 	var request ApproveCoachRequestObject
@@ -6963,6 +10401,32 @@ func (sh *strictHandler) ApproveCoach(ctx *gin.Context, coach CoachID) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ApproveCoachResponseObject); ok {
 		if err := validResponse.VisitApproveCoachResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewCoach operation middleware
+func (sh *strictHandler) PreviewCoach(ctx *gin.Context, coach CoachID) {
+	var request PreviewCoachRequestObject
+
+	request.Coach = coach
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewCoach(ctx, request.(PreviewCoachRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewCoach")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewCoachResponseObject); ok {
+		if err := validResponse.VisitPreviewCoachResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -7172,6 +10636,32 @@ func (sh *strictHandler) EnterVerdict(ctx *gin.Context, coach CoachID) {
 	}
 }
 
+// ListDependencies operation middleware
+func (sh *strictHandler) ListDependencies(ctx *gin.Context, params ListDependenciesParams) {
+	var request ListDependenciesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDependencies(ctx, request.(ListDependenciesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDependencies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListDependenciesResponseObject); ok {
+		if err := validResponse.VisitListDependenciesResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetDeployment operation middleware
 func (sh *strictHandler) GetDeployment(ctx *gin.Context, deployment DeploymentID) {
 	var request GetDeploymentRequestObject
@@ -7289,6 +10779,48 @@ func (sh *strictHandler) ListEvents(ctx *gin.Context, params ListEventsParams) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListEventsResponseObject); ok {
 		if err := validResponse.VisitListEventsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// OverrideFreeze operation middleware
+func (sh *strictHandler) OverrideFreeze(ctx *gin.Context) {
+	var request OverrideFreezeRequestObject
+
+	var body OverrideFreezeJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OverrideFreeze(ctx, request.(OverrideFreezeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OverrideFreeze")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(OverrideFreezeResponseObject); ok {
+		if err := validResponse.VisitOverrideFreezeResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -7507,6 +11039,259 @@ func (sh *strictHandler) ApplyTopology(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ApplyTopologyResponseObject); ok {
 		if err := validResponse.VisitApplyTopologyResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListTrains operation middleware
+func (sh *strictHandler) ListTrains(ctx *gin.Context, params ListTrainsParams) {
+	var request ListTrainsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTrains(ctx, request.(ListTrainsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTrains")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(ListTrainsResponseObject); ok {
+		if err := validResponse.VisitListTrainsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CreateTrain operation middleware
+func (sh *strictHandler) CreateTrain(ctx *gin.Context) {
+	var request CreateTrainRequestObject
+
+	var body CreateTrainJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTrain(ctx, request.(CreateTrainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTrain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CreateTrainResponseObject); ok {
+		if err := validResponse.VisitCreateTrainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetTrain operation middleware
+func (sh *strictHandler) GetTrain(ctx *gin.Context, train TrainID, params GetTrainParams) {
+	var request GetTrainRequestObject
+
+	request.Train = train
+	request.Params = params
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTrain(ctx, request.(GetTrainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTrain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(GetTrainResponseObject); ok {
+		if err := validResponse.VisitGetTrainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CommandTrain operation middleware
+func (sh *strictHandler) CommandTrain(ctx *gin.Context, train TrainID) {
+	var request CommandTrainRequestObject
+
+	request.Train = train
+
+	var body CommandTrainJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CommandTrain(ctx, request.(CommandTrainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CommandTrain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CommandTrainResponseObject); ok {
+		if err := validResponse.VisitCommandTrainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CoupleCoach operation middleware
+func (sh *strictHandler) CoupleCoach(ctx *gin.Context, train TrainID) {
+	var request CoupleCoachRequestObject
+
+	request.Train = train
+
+	var body CoupleCoachJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CoupleCoach(ctx, request.(CoupleCoachRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CoupleCoach")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(CoupleCoachResponseObject); ok {
+		if err := validResponse.VisitCoupleCoachResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PreviewTrain operation middleware
+func (sh *strictHandler) PreviewTrain(ctx *gin.Context, train TrainID) {
+	var request PreviewTrainRequestObject
+
+	request.Train = train
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PreviewTrain(ctx, request.(PreviewTrainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PreviewTrain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PreviewTrainResponseObject); ok {
+		if err := validResponse.VisitPreviewTrainResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// UncoupleCoach operation middleware
+func (sh *strictHandler) UncoupleCoach(ctx *gin.Context, train TrainID) {
+	var request UncoupleCoachRequestObject
+
+	request.Train = train
+
+	var body UncoupleCoachJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UncoupleCoach(ctx, request.(UncoupleCoachRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UncoupleCoach")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(UncoupleCoachResponseObject); ok {
+		if err := validResponse.VisitUncoupleCoachResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -78,3 +78,9 @@ SELECT * FROM train_sites ORDER BY site;
 
 -- name: FreeTrainSites :exec
 DELETE FROM train_sites WHERE train = ?;
+
+-- name: LastRollsOfSite :many
+SELECT header FROM rolls WHERE environment = ? AND pool = ? AND kind = 'release' AND stage = 'done' ORDER BY created DESC, id DESC LIMIT 5;
+
+-- name: CompletingRolls :many
+SELECT s.site, r.header FROM sites s JOIN rolls r ON r.id = s.roll WHERE r.environment = ? AND r.kind = 'release' ORDER BY s.site;

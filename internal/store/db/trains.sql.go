@@ -124,6 +124,38 @@ func (q *Queries) CloseSeat(ctx context.Context, arg CloseSeatParams) (int64, er
 	return result.RowsAffected()
 }
 
+const completingRolls = `-- name: CompletingRolls :many
+SELECT s.site, r.header FROM sites s JOIN rolls r ON r.id = s.roll WHERE r.environment = ? AND r.kind = 'release' ORDER BY s.site
+`
+
+type CompletingRollsRow struct {
+	Site   string
+	Header string
+}
+
+func (q *Queries) CompletingRolls(ctx context.Context, environment string) ([]CompletingRollsRow, error) {
+	rows, err := q.db.QueryContext(ctx, completingRolls, environment)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CompletingRollsRow
+	for rows.Next() {
+		var i CompletingRollsRow
+		if err := rows.Scan(&i.Site, &i.Header); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const freeTrainSites = `-- name: FreeTrainSites :exec
 DELETE FROM train_sites WHERE train = ?
 `
@@ -249,6 +281,38 @@ type InsertTrainSiteParams struct {
 func (q *Queries) InsertTrainSite(ctx context.Context, arg InsertTrainSiteParams) error {
 	_, err := q.db.ExecContext(ctx, insertTrainSite, arg.Site, arg.Train)
 	return err
+}
+
+const lastRollsOfSite = `-- name: LastRollsOfSite :many
+SELECT header FROM rolls WHERE environment = ? AND pool = ? AND kind = 'release' AND stage = 'done' ORDER BY created DESC, id DESC LIMIT 5
+`
+
+type LastRollsOfSiteParams struct {
+	Environment string
+	Pool        string
+}
+
+func (q *Queries) LastRollsOfSite(ctx context.Context, arg LastRollsOfSiteParams) ([]string, error) {
+	rows, err := q.db.QueryContext(ctx, lastRollsOfSite, arg.Environment, arg.Pool)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var header string
+		if err := rows.Scan(&header); err != nil {
+			return nil, err
+		}
+		items = append(items, header)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lastTrain = `-- name: LastTrain :one
