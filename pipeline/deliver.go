@@ -106,7 +106,7 @@ func (d *decider) addRoll(roll roller.Roll, back bool) {
 }
 
 func (d *decider) release(app string) roller.AppRelease {
-	r := roller.AppRelease{App: app, Version: d.Plan.Version, Commit: d.Commit, Coach: d.ID, Requires: d.Plan.Requires}
+	r := roller.AppRelease{App: app, Version: d.Plan.Version, Commit: d.Commit, Coach: d.ID, Requires: d.Plan.Requires, KeepDays: d.Plan.KeepDays(app)}
 	for _, b := range d.Builds {
 		if b.App == app {
 			r.Package = b.Package

@@ -151,6 +151,7 @@ func (d *trainDecider) start(child string, wave int, stop ar.Stop, site ar.SiteP
 	for _, c := range stop.Changes {
 		r.Changes = append(r.Changes, roller.AppRelease{
 			App: c.App, Package: c.Package, Version: c.Version, Commit: c.Commit, Coach: c.Coach, Requires: d.coach(c.Coach).Requires,
+			KeepDays: d.obs.Coaches[c.Coach].Plan.KeepDays(c.App),
 		})
 	}
 	for _, coach := range stop.Coaches() {

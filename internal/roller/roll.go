@@ -60,6 +60,8 @@ type AppRelease struct {
 
 	Coach    string            `json:"coach"`    // who brought it: "hotel-api-7.2"
 	Requires []rop.Requirement `json:"requires"` // what its plan requires, for as long as it runs
+
+	KeepDays int `json:"keep_days"` // how long its plan keeps the versions before beside it; 0 = as the topology says
 }
 
 // Revision is what a server runs: package digest and config digest of every app of the pool.

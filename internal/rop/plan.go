@@ -80,6 +80,16 @@ type Migration struct {
 	Destructive []string `yaml:"destructive" json:"destructive"`
 }
 
+// KeepDays is how many days the plan keeps the versions of an app that lie beside the new one; 0 = as the topology says.
+func (p Plan) KeepDays(app string) int {
+	for _, s := range slices.Concat(p.Resources.Image, p.Resources.Web) {
+		if s.App == app {
+			return s.KeepDays
+		}
+	}
+	return 0
+}
+
 // Migration finds what the plan says of a database app.
 func (p Plan) Migration(app string) (Migration, bool) {
 	i := slices.IndexFunc(p.Resources.Database, func(m Migration) bool { return m.App == app })

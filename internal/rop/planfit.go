@@ -138,8 +138,12 @@ func (f *fitter) kind(at, name string, kind fleet.Kind) {
 	}
 }
 
-// indicators: a plan may ask for more than the topology, never for less.
+// indicators: a plan may ask for more than the topology, never for less. A plan that was accepted stays so: where the topology
+// has become stricter than it, the topology counts (fleet.Strictest).
 func (f *fitter) indicators() {
+	if f.doc == nil {
+		return
+	}
 	for i, o := range f.plan.Indicators {
 		if _, err := fleet.Tighten(f.t.Indicators, []fleet.Override{o}); err != nil {
 			for why := range strings.Lines(err.Error()) {

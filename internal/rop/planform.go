@@ -25,6 +25,7 @@ func inForm(plan Plan, doc *yamlfile.Document) yamlfile.Problems {
 	f.listed("$.environments", "environments", "environment", plan.Environments)
 	f.requires()
 	f.resources()
+	f.indicators()
 	f.window("$.window", "window", plan.Window)
 	f.bookings()
 	f.rollback()
@@ -86,6 +87,20 @@ func article(what string) string {
 		return "an " + what
 	}
 	return "a " + what
+}
+
+// indicators refuses what names no indicator, and an indicator named twice; whether a limit is stricter is the topology's to say.
+func (f *former) indicators() {
+	seen := map[string]bool{}
+	for i, o := range f.plan.Indicators {
+		at := fmt.Sprintf("$.indicators[%d].indicator", i)
+		if o.Indicator == "" {
+			f.say(at, "indicators: indicator is missing", "name one of the topology's, such as indicator: 5xx")
+		} else if seen[o.Indicator] {
+			f.say(at, fmt.Sprintf("indicators: %q is given twice", o.Indicator), "keep one of the two")
+		}
+		seen[o.Indicator] = true
+	}
 }
 
 // window refuses a window that no time is in.

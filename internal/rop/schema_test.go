@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"railyard/internal/fleet"
 	"railyard/internal/rop"
 )
 
@@ -70,9 +71,9 @@ func TestTheSchemaRefusesWhatItCanSee(t *testing.T) {
 	unseen := []string{
 		// the topology or the branch says it
 		"app_of_another_repository", "app_of_another_sbu", "booking_too_many", "booking_unknown", "branch_of_another", "database_not_declared",
-		"environment_skipped", "environment_unknown", "requires_unknown_app", "resource_of_another_kind", "rollback_order_wrong", "unknown_app", "unknown_sbu",
+		"environment_skipped", "environment_unknown", "indicator_looser", "indicator_unknown", "requires_unknown_app", "resource_of_another_kind", "rollback_order_wrong", "unknown_app", "unknown_sbu",
 		// another field says it
-		"booking_without_window", "requires_contradict", "requires_impossible_range", "requires_itself", "resource_elsewhere", "resource_twice",
+		"booking_without_window", "indicator_twice", "requires_contradict", "requires_impossible_range", "requires_itself", "resource_elsewhere", "resource_twice",
 		"rollback_order_incomplete", "rollback_order_unknown", "window_backwards",
 	}
 	schema := compiled(t)
@@ -151,6 +152,7 @@ func TestTheSchemaKnowsEveryField(t *testing.T) {
 		{reflect.TypeFor[rop.Plan](), top},
 		{reflect.TypeFor[rop.Rollback](), level(schema.Properties["rollback"])},
 		{reflect.TypeFor[rop.Requirement](), level(schema.Properties["requires"])},
+		{reflect.TypeFor[fleet.Override](), level(schema.Properties["indicators"])},
 		{reflect.TypeFor[rop.Booking](), level(schema.Properties["bookings"])},
 		{reflect.TypeFor[rop.Resources](), level(resources)},
 		{reflect.TypeFor[rop.Migration](), level(kinds.Properties["database"])},
@@ -159,7 +161,8 @@ func TestTheSchemaKnowsEveryField(t *testing.T) {
 	} {
 		var want []string
 		for i := range c.of.NumField() {
-			want = append(want, c.of.Field(i).Tag.Get("yaml"))
+			name, _, _ := strings.Cut(c.of.Field(i).Tag.Get("yaml"), ",")
+			want = append(want, name)
 		}
 		slices.Sort(want)
 		if diff := cmp.Diff(want, c.have); diff != "" {
