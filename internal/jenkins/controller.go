@@ -51,6 +51,8 @@ type Controller struct {
 	mu     sync.Mutex
 	depths map[string]int // by job: see Poll
 	turn   int            // see nextTurn
+
+	originals map[string]Build // see look.originals
 }
 
 // New makes a client. It sends nothing: see Version for a first contact.

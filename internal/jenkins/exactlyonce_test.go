@@ -2,10 +2,12 @@ package jenkins_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -260,5 +262,46 @@ func TestPollOfOneBrokenJobStillTellsOfTheOthers(t *testing.T) {
 	var refused *jenkins.RefusedError
 	if !errors.As(err, &refused) || refused.Status != 500 || !strings.Contains(err.Error(), "poll broken") || jenkins.IsRefusal(err) {
 		t.Errorf("error = %v, want the 500 of the broken job, not taken for a refusal", err)
+	}
+}
+
+func TestTheResultIsThatOfTheBuildThatWorkedHoweverFarDownItIs(t *testing.T) {
+	_, ctl := pipelinePair(t, jenkinstest.Options{}, func(_ context.Context, r *jenkinstest.Run) jenkinstest.Result {
+		if d := r.Env["RAILYARD_DEPLOYMENT"]; d == "twice" && r.Number > 1 || d == "superseded" {
+			return jenkinstest.NotBuilt
+		}
+		return jenkinstest.Success
+	})
+	run(t, ctl, "twice")
+	until(t, ctl, "twice", 0, done)
+	for i := range 70 {
+		run(t, ctl, fmt.Sprintf("d%d", i))
+	}
+	eventually(t, "all of them", func() bool {
+		builds, err := ctl.Poll(t.Context(), []string{job})
+		return err == nil && len(builds) > 0 && !slices.ContainsFunc(builds, func(b jenkins.Build) bool { return !b.Done() })
+	})
+	run(t, ctl, "twice")
+	run(t, ctl, "superseded")
+	until(t, ctl, "superseded", 0, done)
+	eventually(t, "the duplicate's end", func() bool {
+		_, _, more, err := ctl.Log(t.Context(), job, 72, 0)
+		return err == nil && !more
+	})
+	for range 2 {
+		results := map[string]string{}
+		builds, err := ctl.Poll(t.Context(), []string{job})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range builds {
+			results[b.Deployment] = b.Result
+		}
+		if results["twice"] != "SUCCESS" || results["superseded"] != "NOT_BUILT" {
+			t.Errorf("Poll = %v, %v, want SUCCESS and NOT_BUILT", results["twice"], results["superseded"])
+		}
+	}
+	if b := until(t, ctl, "twice", 0, done); b.Number != 1 || b.Result != "SUCCESS" {
+		t.Errorf("Find = %+v, want the first build", b)
 	}
 }

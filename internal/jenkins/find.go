@@ -52,7 +52,7 @@ func (c *Controller) lookFor(ctx context.Context, a Ask) (Build, error) {
 				found, ok = theOne(found, b), true
 			}
 		}
-		return ok
+		return ok && found.Result != notBuilt // a duplicate; the build may be an older one
 	})
 	switch {
 	case err != nil:

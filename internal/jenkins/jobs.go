@@ -88,11 +88,7 @@ func (c *Controller) create(ctx context.Context, fullName, xml string) error {
 			return nil
 		}
 	}
-	if errors.As(err, &refused) && refused.Status >= 500 {
-		// Jenkins does not say why: its page for unknown classes is that of every mishap.
-		refused.Hint = "its log has the reason; most likely a plugin is absent" + pluginOf(xml)
-	}
-	return clean(err)
+	return clean(absentPlugin(err, xml))
 }
 
 // plugins that the kinds of items come from.
@@ -112,7 +108,7 @@ func pluginOf(xml string) string {
 }
 
 func (c *Controller) update(ctx context.Context, fullName, xml string) error {
-	return clean(guard(func() error { return c.object(fullName).UpdateConfig(ctx, xml) }))
+	return clean(absentPlugin(guard(func() error { return c.object(fullName).UpdateConfig(ctx, xml) }), xml))
 }
 
 // object is a gojenkins job that sends nothing until asked to.

@@ -18,7 +18,8 @@ const (
 // Poll returns the present state of all recent builds and queue items of the
 // jobs that carry a deployment id. It needs one request for the queue and at most
 // pollQueries for the builds, however many jobs and builds there are. A job with
-// running builds that it did not know to be so far down costs one more, once.
+// running builds that it did not know to be so far down costs one more, once, and
+// so does a build that ended NOT_BUILT, whose original may lie deeper.
 //
 // A deployment that is not in the answer may be on its way from queue to build,
 // or be lost with the queue, or be old: ask Find. If a deployment was triggered
@@ -114,8 +115,70 @@ func (l *look) deeper(ctx context.Context, job string, page []Build, size int) e
 		}
 	}
 	l.c.setDepth(job, deepest)
+	return l.originals(ctx, job, size)
+}
+
+// originals looks once for the older build of a deployment of which only one that
+// ended NOT_BUILT was seen: that may be a duplicate.
+func (l *look) originals(ctx context.Context, job string, from int) error {
+	open := map[string]Build{} // deployment → what may be a duplicate
+	for d, b := range l.found[job] {
+		if b.Result != notBuilt || !b.Done() {
+			continue
+		}
+		if known, ok := l.c.original(b); ok {
+			l.found[job][d] = known
+		} else {
+			open[d] = b
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	left := len(open)
+	err := l.c.pages(ctx, job, from, 4*from, func(page []Build) (enough bool) {
+		for _, b := range page {
+			if _, asked := open[b.Deployment]; asked && l.found[job][b.Deployment].Result == notBuilt {
+				l.found[job][b.Deployment] = theOne(l.found[job][b.Deployment], b)
+				if b.Result != notBuilt {
+					left--
+				}
+			}
+		}
+		return left == 0
+	})
+	if err != nil {
+		return err
+	}
+	for d, duplicate := range open {
+		if b := l.found[job][d]; b.Done() {
+			l.c.setOriginal(duplicate, b)
+		}
+	}
 	return nil
 }
+
+const maxOriginals = 10_000 // answers that are remembered
+
+// original is what was found for a build that ended NOT_BUILT: an older build, or itself.
+func (c *Controller) original(duplicate Build) (Build, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.originals[originalKey(duplicate)]
+	return b, ok
+}
+
+func (c *Controller) setOriginal(duplicate, b Build) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.originals == nil || len(c.originals) >= maxOriginals {
+		c.originals = map[string]Build{}
+	}
+	c.originals[originalKey(duplicate)] = b
+}
+
+// originalKey has the deployment in it: after a job was deleted its numbers repeat.
+func originalKey(b Build) string { return fmt.Sprintf("%s#%d %s", b.Job, b.Number, b.Deployment) }
 
 // depth is how far down the last Poll saw a build of the job running.
 func (c *Controller) depth(job string) int {

@@ -146,3 +146,13 @@ func (n *Node) write(b *bytes.Buffer, depth int) {
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\r", "&#xd;")
 
 func escape(s string) string { return escaper.Replace(s) }
+
+// Set gives the child called name a text, and makes it the first child if there
+// was none.
+func (n *Node) Set(name, text string) {
+	if k := n.Child(name); k != nil {
+		k.Text, k.Kids = text, nil
+		return
+	}
+	n.Kids = append([]*Node{{Name: name, Text: text}}, n.Kids...)
+}

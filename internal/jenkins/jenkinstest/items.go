@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"railyard/internal/jenkins/configxml"
 )
 
 // item is a folder or a job. The root of the tree is a folder without a name.
@@ -172,6 +174,7 @@ func (c *controller) add(in *item, name string, doc []byte) (*item, error) {
 	if err != nil {
 		return nil, err
 	}
+	drop(conf.doc, c.o.Drops)
 	if slices.Contains(c.o.Without, pluginOf[conf.class]) {
 		return nil, unknownClass(conf.doc.Name)
 	}
@@ -184,6 +187,14 @@ func (c *controller) add(in *item, name string, doc []byte) (*item, error) {
 	}
 	in.kids[name] = it
 	return it, nil
+}
+
+// drop removes elements by name.
+func drop(n *configxml.Node, names []string) {
+	n.Kids = slices.DeleteFunc(n.Kids, func(k *configxml.Node) bool { return slices.Contains(names, k.Name) })
+	for _, k := range n.Kids {
+		drop(k, names)
+	}
 }
 
 func newItem(in *item, name string, conf *config) *item {

@@ -56,6 +56,8 @@ type Options struct {
 	Engine Engine
 	// Without lists plugins that are not installed: "workflow-job", "cloudbees-folder", "pipeline-rest-api".
 	Without []string
+	// Drops are XML elements that are left out of what is stored, as Jenkins does with what it has no plugin for.
+	Drops []string
 	// Nice is the scheduling priority of builds, 0–19: builds that share a machine with what they release give way to it.
 	Nice int
 	// Clock drives quiet periods, the maintenance tick and expiry. Builds are
