@@ -28,7 +28,7 @@ const (
 	Warn    Outcome = "warn"    // a soft breach too light to stop the roll by itself
 )
 
-var severity = map[Outcome]int{Abstain: -1, Pass: 0, Warn: 0, Pending: 1, NoTraffic: 2, NoData: 3, SourceDown: 4, Soft: 5, Hard: 6}
+var severity = map[Outcome]int{Abstain: 0, Pass: 1, Warn: 2, Pending: 3, NoTraffic: 4, NoData: 5, SourceDown: 6, Soft: 7, Hard: 8}
 
 // Worse returns the worse of two outcomes. An unknown outcome counts as NoData.
 func Worse(a, b Outcome) Outcome {

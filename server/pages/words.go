@@ -90,7 +90,9 @@ var messages = map[string]message{
 	"verdict":        {"Last verdict", "最近裁决"},
 	"findings":       {"Indicators (%d)", "指标 (%d)"},
 	"baseline":       {"not rolled yet: %.4g", "对照组 %.4g"},
+	"before":         {"before the roll: %.4g", "发布前 %.4g"},
 	"limit":          {"limit %.4g", "上限 %.4g"},
+	"findings.more":  {"and %d more that are no worse; railyard verdict lists them all", "另有 %d 项不更差；railyard verdict 可列出全部"},
 	"builds":         {"Builds", "构建"},
 	"rolls":          {"Rolls", "滚动"},
 	"servers":        {"Servers", "服务器"},
@@ -148,5 +150,6 @@ var messages = map[string]message{
 
 	"outcome.pass": {"pass", "通过"}, "outcome.pending": {"pending", "待定"}, "outcome.no_traffic": {"no traffic", "无流量"},
 	"outcome.no_data": {"no data", "无数据"}, "outcome.source_down": {"source down", "数据源不可用"},
+	"outcome.abstain": {"cannot be judged", "无法裁决"}, "outcome.warn": {"warning", "警告"},
 	"outcome.soft": {"soft breach", "触发软指标"}, "outcome.hard": {"hard breach", "触发硬指标"},
 }

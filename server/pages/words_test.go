@@ -70,7 +70,7 @@ func TestEveryStateOfTheDomainHasItsWord(t *testing.T) {
 	for _, s := range []roller.Cause{roller.CauseBrake, roller.CauseSoft, roller.CauseDoubt, roller.CauseBudget, roller.CauseProgress, roller.CauseFirst} {
 		words["cause"] = append(words["cause"], string(s))
 	}
-	for _, s := range []verdict.Outcome{verdict.Pass, verdict.Pending, verdict.NoTraffic, verdict.NoData, verdict.SourceDown, verdict.Soft, verdict.Hard} {
+	for _, s := range []verdict.Outcome{verdict.Pass, verdict.Pending, verdict.NoTraffic, verdict.NoData, verdict.SourceDown, verdict.Soft, verdict.Hard, verdict.Abstain, verdict.Warn} {
 		words["outcome"] = append(words["outcome"], string(s))
 	}
 	for _, k := range []roller.DifferenceKind{roller.DriftOtherRevision, roller.DriftNothingRuns, roller.DriftUnreachable, roller.DriftPulledOut,
