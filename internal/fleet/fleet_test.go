@@ -118,11 +118,11 @@ func TestFollows(t *testing.T) {
 func TestIndicatorsFor(t *testing.T) {
 	topology := loadExample(t)
 	for _, tc := range []struct{ environment, pool, stage, want string }{
-		{"PROD", "hotel-api", "baking", "5xx load alive"},
-		{"PROD", "hotel-api", "smoke", "load alive"},
-		{"PROD", "jobws", "rolling", "5xx alive"},
-		{"UAT", "public-api", "rolling", "load alive"},
-		{"FAT", "jobws", "rolling", "alive"},
+		{"PROD", "hotel-api", "baking", "5xx p99 load heap db-connections alive ready"},
+		{"PROD", "hotel-api", "smoke", "load db-connections alive ready"},
+		{"PROD", "jobws", "rolling", "alive ready"},
+		{"UAT", "public-api", "rolling", "load heap alive ready"},
+		{"FAT", "jobws", "rolling", "alive ready"},
 	} {
 		var names []string
 		for _, i := range topology.IndicatorsFor(fleet.SiteRef{Environment: tc.environment, Pool: tc.pool}, tc.stage) {
