@@ -24,8 +24,18 @@ type Source struct {
 	RollingLog *RollingLogSource `yaml:"rolling_log,omitempty"` // the steps of the roll on each server
 }
 
-// PrometheusSource reads the indicator's queries as PromQL.
-type PrometheusSource struct{}
+// PrometheusSource reads the indicator's queries as PromQL, or in the language of another server with the same query API.
+type PrometheusSource struct {
+	Endpoint string `yaml:"endpoint,omitempty"` // its name in the service's configuration: "loki"; "" = the Prometheus there
+}
+
+// Endpoint is the Prometheus-like server that reads the indicator; "" = the usual one.
+func (i Indicator) Endpoint() string {
+	if p := i.Source.Prometheus; p != nil {
+		return p.Endpoint
+	}
+	return ""
+}
 
 // URLSource makes URL tests: of each server directly, or of the site through its balancer.
 type URLSource struct {

@@ -41,6 +41,7 @@ type Config struct {
 	Jenkins       []Jenkins         `koanf:"jenkins"`
 	Statuses      []Statuses        `koanf:"statuses"`   // code hosts that show beside a commit how its release stands
 	Prometheus    string            `koanf:"prometheus"` // "http://127.0.0.1:9090"; "" = no such source
+	Endpoints     []Endpoint        `koanf:"endpoints"`  // more servers that speak Prometheus' query API: Loki, another Prometheus
 	Zabbix        Zabbix            `koanf:"zabbix"`
 	SSH           SSH               `koanf:"ssh"`
 	Git           Git               `koanf:"git"`
@@ -79,6 +80,13 @@ type Statuses struct {
 	Kind  string `koanf:"kind"`  // "github", "gitlab", "gitea"
 	API   string `koanf:"api"`   // "https://api.github.com", "https://gitlab.example.com/api/v4", "https://git.example.com/api/v1"
 	Token Secret `koanf:"token"` // may write commit statuses
+}
+
+// Endpoint is a server that speaks Prometheus' query API.
+type Endpoint struct {
+	Name  string `koanf:"name"`  // as indicators name it: "loki"
+	URL   string `koanf:"url"`   // what stands before /api/v1/query: "http://127.0.0.1:3100/loki"
+	Token Secret `koanf:"token"` // a bearer token; "" = none
 }
 
 // Zabbix is the frontend whose items indicators may read.
@@ -193,6 +201,11 @@ func (c *Config) validate() error {
 	for i, s := range c.Statuses {
 		if s.Host == "" || s.Kind == "" || s.API == "" || s.Token == "" {
 			add("statuses[%d]: host, kind, api and token are needed", i)
+		}
+	}
+	for i, e := range c.Endpoints {
+		if e.Name == "" || e.URL == "" {
+			add("endpoints[%d]: name and url are needed", i)
 		}
 	}
 	if c.Zabbix.URL != "" && c.Zabbix.Token == "" {

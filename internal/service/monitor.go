@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"railyard/internal/rollmon"
+	sourceexec "railyard/internal/rollmon/source/exec"
+	"railyard/internal/rollmon/source/junit"
 	"railyard/internal/rollmon/source/known"
 	"railyard/internal/rollmon/source/prometheus"
 	"railyard/internal/rollmon/source/urlcheck"
@@ -13,8 +15,8 @@ import (
 	"railyard/internal/urltest"
 )
 
-func (s *Service) makeMonitor() (*rollmon.Monitor, error) {
-	sources, err := s.makeSources()
+func (s *Service) makeMonitor(c controllers) (*rollmon.Monitor, error) {
+	sources, err := s.makeSources(c)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +52,27 @@ func (s *Service) prune(ctx context.Context) error {
 }
 
 // makeSources makes the sources that are there by themselves and those that are configured.
-func (s *Service) makeSources() ([]rollmon.Source, error) {
+func (s *Service) makeSources(c controllers) ([]rollmon.Source, error) {
+	reports := testReports{controllers: c, topology: s.topology.get, roll: s.store.Roll, coach: s.store.Coach}
 	ready := &readiness{sites: s.sites, roll: s.store.Roll}
 	sources := []rollmon.Source{
 		urlcheck.New(rollmon.Addresses(s.topology.get), urltest.NewClient()),
 		known.NewPeople(s.entered), known.NewRollingLog(s.steps), known.NewReadiness(ready.conditions),
+		sourceexec.New(), junit.New(reports.builds),
 	}
 	if s.config.Prometheus != "" {
 		source, err := prometheus.New(s.config.Prometheus, prometheus.Options{})
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, source)
+	}
+	for _, e := range s.config.Endpoints {
+		token, err := e.Token.Resolve()
+		if err != nil {
+			return nil, fmt.Errorf("endpoint %s: %w", e.Name, err)
+		}
+		source, err := prometheus.New(e.URL, prometheus.Options{Endpoint: e.Name, Token: token})
 		if err != nil {
 			return nil, err
 		}

@@ -134,7 +134,7 @@ func (s *Service) makeWorkers() error {
 		topology: s.topology.get, hosts: hosts, packages: s.packages, tester: smoke.New(),
 		balancers: map[fleet.Balancer]roller.Balancer{}, programs: map[string]roller.Host{},
 	}
-	monitor, err := s.makeMonitor()
+	monitor, err := s.makeMonitor(jenkins)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ import (
 
 // Options tune a Source. The zero value means the defaults.
 type Options struct {
+	Endpoint  string            // which of several servers this is, as indicators name it: "loki"; "" = the usual one
+	Token     string            // goes along as a bearer; "" = none
 	Timeout   time.Duration     // of one query; default 3s
 	MaxBytes  int64             // of one answer; default 8 MiB, which is some 50,000 series
 	MaxWindow time.Duration     // the longest time counts reach back; default 6h
@@ -77,8 +79,8 @@ func New(address string, o Options) (*Source, error) {
 	o = o.withDefaults()
 	client, err := api.NewClient(api.Config{
 		Address: address,
-		Client: &http.Client{Transport: answer.Guard{
-			Next: o.Transport, Asked: "a Prometheus", MaxBytes: o.MaxBytes, Advice: "let the query return one sample per server",
+		Client: &http.Client{CheckRedirect: noElsewhere(o.Token), Transport: answer.Guard{
+			Next: bearer{o.Transport, o.Token}, Asked: "a Prometheus", MaxBytes: o.MaxBytes, Advice: "let the query return one sample per server",
 			MaxSkew: o.MaxSkew, Clock: o.Clock,
 		}},
 	})
@@ -88,11 +90,40 @@ func New(address string, o Options) (*Source, error) {
 	return &Source{api: v1.NewAPI(client), options: o}, nil
 }
 
-// Name is "prometheus".
-func (s *Source) Name() string { return "prometheus" }
+// noElsewhere keeps a token from following a redirect.
+func noElsewhere(token string) func(*http.Request, []*http.Request) error {
+	if token == "" {
+		return nil
+	}
+	return func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+}
 
-// Answers reports whether the indicator is PromQL.
-func (s *Source) Answers(i fleet.Indicator) bool { return i.ReadBy() == fleet.SourcePrometheus }
+// bearer shows a token with each request.
+type bearer struct {
+	next  http.RoundTripper
+	token string
+}
+
+func (b bearer) RoundTrip(req *http.Request) (*http.Response, error) {
+	if b.token != "" {
+		req = req.Clone(req.Context())
+		req.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.next.RoundTrip(req)
+}
+
+// Name is "prometheus", or the endpoint's name.
+func (s *Source) Name() string {
+	if s.options.Endpoint != "" {
+		return s.options.Endpoint
+	}
+	return fleet.SourcePrometheus
+}
+
+// Answers reports whether the indicator is a query to this server.
+func (s *Source) Answers(i fleet.Indicator) bool {
+	return i.ReadBy() == fleet.SourcePrometheus && i.Endpoint() == s.options.Endpoint
+}
 
 // Read asks for one indicator of all servers, and of the time before the roll when that is wanted: one query each.
 func (s *Source) Read(ctx context.Context, r rollmon.Request) rollmon.Reading {

@@ -143,3 +143,26 @@ func TestAnIndicatorIsOneRequestForEachWindowWhateverTheNumberOfServers(t *testi
 		t.Error("the queries were short: this tests nothing")
 	}
 }
+
+func TestAnEndpointIsAskedForItsOwnIndicatorsWithItsToken(t *testing.T) {
+	var path, token string
+	loki := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, token = r.URL.Path, r.Header.Get("Authorization")
+		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+		fmt.Fprint(w, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"server":"hotel-api-1"},"value":[1700000000,"3"]}],"stats":{"summary":{"bytesProcessedPerSecond":1}}}}`)
+	}))
+	t.Cleanup(loki.Close)
+	s := newSource(t, loki.URL+"/loki", prometheus.Options{Endpoint: "loki", Token: "s3cret"})
+	exceptions := gauge(`sum by (server) (count_over_time({app="hotel-api"} |= "Exception" [{{.Window}}s]))`)
+	if s.Answers(exceptions) {
+		t.Error("it answers what is asked of Prometheus")
+	}
+	exceptions.Source.Prometheus = &fleet.PrometheusSource{Endpoint: "loki"}
+	r := ask(t, s, exceptions, "", time.Now().Add(-time.Minute), rollmon.Server{Name: "hotel-api-1"})
+	if !s.Answers(exceptions) || s.Name() != "loki" || path != "/loki/api/v1/query" || token != "Bearer s3cret" {
+		t.Errorf("%s: asked %s with %q", s.Name(), path, token)
+	}
+	if v := r.Servers["hotel-api-1"].Value; v == nil || *v != 3 {
+		t.Errorf("%+v", r)
+	}
+}
