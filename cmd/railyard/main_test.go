@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"railyard/internal/jenkins/jenkinstest"
 )
 
 var update = flag.Bool("update", false, "write docs/cli.md and the goldens anew")
@@ -46,6 +48,7 @@ func TestScripts(t *testing.T) {
 			"api":        direct,
 			"exits":      exits,
 			"freeport":   freeport,
+			"jenkins":    startJenkins,
 			"eventually": eventually,
 		},
 	})
@@ -88,6 +91,17 @@ func freeport(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[0], l.Addr().String())
 	ts.Check(l.Close())
+}
+
+// startJenkins starts a Jenkins with the API token "admin-token" of the user admin: jenkins VARIABLE
+func startJenkins(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: jenkins VARIABLE")
+	}
+	s, err := jenkinstest.Start(jenkinstest.Options{Dir: ts.MkAbs("jenkins-home")})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(s.Close()) })
+	ts.Setenv(args[0], s.URL)
 }
 
 // eventually repeats a command until it prints what matches: eventually REGEXP COMMAND…

@@ -25,7 +25,7 @@ func newRoot() *cobra.Command {
 		newBegin(), newPublish(), newWait(),
 		newOutcome(),
 		newROP(), newCoach(), newTrain(), newPlan(), newOverride(), newDeps(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
-		newToken(), newHook(),
+		newToken(), newHook(), newJenkins(),
 	)
 	return root
 }

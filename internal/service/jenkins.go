@@ -15,14 +15,19 @@ import (
 // controllers is the pipeline's view of all Jenkins controllers.
 type controllers map[string]*jenkins.Controller
 
+// Open makes the controller's client; it sends nothing.
+func (j Jenkins) Open(log logrus.FieldLogger) (*jenkins.Controller, error) {
+	token, err := j.Token.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("jenkins controller %q: %w", j.Name, err)
+	}
+	return jenkins.New(jenkins.Config{Name: j.Name, URL: j.URL, User: j.User, Token: token, CAFile: j.CAFile}, log)
+}
+
 func newControllers(configs []Jenkins, log logrus.FieldLogger) (controllers, error) {
 	all := controllers{}
 	for _, c := range configs {
-		token, err := c.Token.Resolve()
-		if err != nil {
-			return nil, fmt.Errorf("jenkins controller %q: %w", c.Name, err)
-		}
-		controller, err := jenkins.New(jenkins.Config{Name: c.Name, URL: c.URL, User: c.User, Token: token, CAFile: c.CAFile}, log)
+		controller, err := c.Open(log)
 		if err != nil {
 			return nil, err
 		}
