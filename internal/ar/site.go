@@ -21,8 +21,8 @@ func (y *yard) sites(s *stop) []SitePlan {
 func (y *yard) site(info fleet.SiteInfo, s *stop) SitePlan {
 	p := SitePlan{
 		Environment: info.Ref.Environment, Servers: len(info.Site.Servers), Strategy: info.Strategy,
-		MinUp: info.Strategy.Floor(len(info.Site.Servers)), AllowDowntime: info.Site.AllowDowntime,
-		Balanced: info.Site.Balancer.Driver != fleet.BalancerNone, Traffic: info.Pool.Traffic,
+		MinUp: info.Strategy.Floor(len(info.Site.Servers)), AllowDowntime: info.MayStop(),
+		Balanced: info.Balanced(), Traffic: info.Pool.Traffic,
 	}
 	if p.AllowDowntime {
 		p.MinUp = 0

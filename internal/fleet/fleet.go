@@ -65,13 +65,17 @@ type App struct {
 	Repository string  `yaml:"repository"` // "hotel/hotel-api", as the code host names it
 	Jenkins    Jenkins `yaml:"jenkins"`
 	// Restart is the command, run on the server after the switch, that restarts the application gracefully and returns
-	// when the new process has been started. {{.Dir}}, {{.App}} and {{.Server}} are replaced.
+	// when the new process has been started. {{.Dir}}, {{.App}} and {{.Server}} are replaced. Of a database it is the migration,
+	// which must do nothing when it was done already. Image and web resources without one go to slots.
 	Restart string `yaml:"restart"` // "systemctl restart {{.App}}"
 	// Port is the one the app listens on when a server hosts several apps; 0 = the server's address.
 	Port int `yaml:"port,omitempty"`
 	// Smoke are the URL tests a server must pass directly, after the switch and before it takes traffic.
 	Smoke []Check `yaml:"smoke"`
 	Keep  int     `yaml:"keep,omitempty"` // releases kept on a server for rollback; default 5
+	// KeepDays is how long a version that went to a slot stays after another took its place, for visitors who still have its
+	// pages open; as many as Keep stay in any case. Image and web only; default 7.
+	KeepDays int `yaml:"keep_days,omitempty"`
 }
 
 // Jenkins names the job that builds an app.

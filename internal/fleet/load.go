@@ -11,6 +11,7 @@ import (
 // What a file may leave out.
 const (
 	defaultKeep         = 5
+	defaultKeepDays     = 7
 	defaultPlan         = ".railyard/rop.yaml"
 	defaultController   = "main"
 	defaultStatus       = 200
@@ -55,6 +56,9 @@ func (t *Topology) applyDefaults() {
 	for i := range t.Apps {
 		app := &t.Apps[i]
 		fill(&app.Keep, defaultKeep)
+		if app.Kind == KindImage || app.Kind == KindWeb {
+			fill(&app.KeepDays, defaultKeepDays)
+		}
 		fill(&app.Jenkins.Controller, defaultController)
 		for j := range app.Smoke {
 			app.Smoke[j].applyDefaults()

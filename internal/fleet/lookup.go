@@ -86,7 +86,9 @@ func (t *Topology) neighbours(x *index, pool string, env Environment, site Site)
 			seen[i] = true
 			for _, other := range t.Pools[i].Sites {
 				if other.Environment == env.Name {
-					found = append(found, Neighbour{Ref: SiteRef{Environment: env.Name, Pool: t.Pools[i].Name}, Site: other, Strategy: resolve(env, other)})
+					name := t.Pools[i].Name
+					balanced := SiteInfo{Site: other, Apps: x.appsOf[name]}.Balanced()
+					found = append(found, Neighbour{Ref: SiteRef{Environment: env.Name, Pool: name}, Site: other, Strategy: resolve(env, other, balanced)})
 				}
 			}
 		}
@@ -182,10 +184,12 @@ func (t *Topology) Site(ref SiteRef) (SiteInfo, bool) {
 	}
 	for _, site := range pool.Sites {
 		if site.Environment == ref.Environment {
-			return SiteInfo{
+			info := SiteInfo{
 				Ref: ref, Environment: env, Pool: pool, Site: site,
-				Apps: slices.Clone(x.appsOf[ref.Pool]), Strategy: resolve(env, site), Neighbours: t.neighbours(x, ref.Pool, env, site),
-			}, true
+				Apps: slices.Clone(x.appsOf[ref.Pool]), Neighbours: t.neighbours(x, ref.Pool, env, site),
+			}
+			info.Strategy = resolve(env, site, info.Balanced())
+			return info, true
 		}
 	}
 	return SiteInfo{}, false

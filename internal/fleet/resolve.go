@@ -54,18 +54,20 @@ func (r Resolved) Floor(servers int) int { return (r.MinUpPercent*servers + 99) 
 // StrategyFor resolves how a site is rolled: what the site says, over what its environment says, over Default. A site
 // the topology does not know gets its environment's.
 func (t *Topology) StrategyFor(ref SiteRef) Resolved {
+	if info, ok := t.Site(ref); ok {
+		return info.Strategy
+	}
 	env, _ := t.Environment(ref.Environment)
-	info, _ := t.Site(ref)
-	return resolve(env, info.Site)
+	return resolve(env, Site{}, true)
 }
 
-// resolve applies the layers. A site without a balancer has no share of traffic to weigh, so it does not inherit its
-// environment's baking.
-func resolve(env Environment, site Site) Resolved {
+// resolve applies the layers. A site whose rolls no balancer takes part in has no share of traffic to weigh, so it does not inherit
+// its environment's baking.
+func resolve(env Environment, site Site, balanced bool) Resolved {
 	r := Default(env.Production)
 	r.Smoke = slices.ContainsFunc(site.Servers, func(s Server) bool { return s.Smoke })
 	inherited := env.Strategy
-	if site.Balancer.Driver == BalancerNone {
+	if !balanced {
 		inherited.Baking = nil
 	}
 	r.apply(inherited)

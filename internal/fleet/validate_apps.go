@@ -85,9 +85,35 @@ func (c *checker) checkApps() {
 		if app.Keep < 2 {
 			c.say(at+".keep", subject, fmt.Sprintf("keep %d leaves no release to roll back to", app.Keep), "write 2 or more")
 		}
+		c.checkKind(at, subject, app)
 		for j, check := range app.Smoke {
 			c.checkCheck(fmt.Sprintf("%s.smoke[%d]", at, j), subject, "smoke", check)
 		}
+	}
+}
+
+// checkKind takes what an app of its kind must say, and nothing that only others say.
+func (c *checker) checkKind(at, subject string, app App) {
+	switch app.Kind {
+	case KindImage, KindWeb:
+		if app.KeepDays < 1 || app.KeepDays > 365 {
+			c.say(at+".keep_days", subject, fmt.Sprintf("keep_days %d", app.KeepDays), "write 1 to 365: how many days the versions before stay")
+		}
+		return
+	case KindDatabase:
+		if app.Restart == "" {
+			c.say(at+".restart", subject, "a database without restart would be released and never migrated", "write the migration's command, which does nothing when it was done already")
+		}
+		for _, other := range c.t.AppsOf(app.Pool) {
+			if other.Kind != KindDatabase {
+				c.say(at+".pool", subject, fmt.Sprintf("pool %q also hosts %q, which is of kind %s; a migration is not rolled server by server", app.Pool, other.Name, other.Kind),
+					"give databases a pool of their own")
+				break
+			}
+		}
+	}
+	if app.KeepDays != 0 {
+		c.say(at+".keep_days", subject, fmt.Sprintf("keep_days is for image and web resources, and this is of kind %s", app.Kind), "remove it; keep says how many releases stay")
 	}
 }
 

@@ -48,7 +48,11 @@ func (c *checker) checkPools() {
 func (c *checker) checkSite(at, subject string, pool Pool, site Site, taken owners) {
 	env, _ := c.t.Environment(site.Environment)
 	c.checkBalancer(at+".balancer", subject, site.Balancer)
-	if pool.Traffic && env.Production && site.Balancer.Driver == BalancerNone {
+	info := SiteInfo{Site: site, Apps: c.t.index.appsOf[pool.Name]}
+	if info.Migrates() && len(site.Servers) > 1 {
+		c.say(at+".servers", subject, fmt.Sprintf("a database is migrated from one server, and it has %d", len(site.Servers)), "list the one server that the migration runs on")
+	}
+	if pool.Traffic && env.Production && site.Balancer.Driver == BalancerNone && !info.Slots() {
 		c.say(at+".balancer.driver", subject, "a production pool with visitors' traffic has no balancer, so its servers cannot be pulled out of rotation",
 			"configure the haproxy balancer, or remove traffic: true from the pool")
 	}
@@ -64,7 +68,7 @@ func (c *checker) checkSite(at, subject string, pool Pool, site Site, taken owne
 		c.checkStrategy(at+".strategy", subject, *site.Strategy, env.Production)
 	}
 	if len(c.found) == before && len(site.Servers) > 0 && env.Name != "" && !c.unsound[env.Name] {
-		c.checkRollable(at, subject, site, resolve(env, site))
+		c.checkRollable(at, subject, info, resolve(env, site, info.Balanced()))
 	}
 }
 

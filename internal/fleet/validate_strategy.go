@@ -6,7 +6,8 @@ import (
 )
 
 // checkRollable refuses what the resolved strategy could never do at this site.
-func (c *checker) checkRollable(at, subject string, site Site, s Resolved) {
+func (c *checker) checkRollable(at, subject string, info SiteInfo, s Resolved) {
+	site := info.Site
 	servers := len(site.Servers)
 	smoke := 0
 	for _, server := range site.Servers {
@@ -37,8 +38,10 @@ func (c *checker) checkRollable(at, subject string, site Site, s Resolved) {
 		c.say(where("baking"), subject, what, "mark a server with smoke: true and leave the smoke stage on, or set baking: {weight: 0} in the site's strategy")
 	case s.BakingWeight > 0 && site.Balancer.Driver == BalancerNone:
 		c.say(where("baking"), subject, "its strategy asks for baking, but without a balancer no share of traffic can be given", "remove baking, or configure a balancer")
+	case s.BakingWeight > 0 && !info.Balanced():
+		c.say(where("baking"), subject, "its strategy asks for baking, but its servers are never taken out of rotation: what goes to slots is there for everybody at once", "remove baking")
 	}
-	if floor := s.Floor(servers); floor >= servers && !site.AllowDowntime {
+	if floor := s.Floor(servers); floor >= servers && !info.MayStop() {
 		c.say(where("min_up"), subject,
 			fmt.Sprintf("its floor can never be met: min_up %d %% of %s is %d, so none may ever be pulled out", s.MinUpPercent, count(servers, "server"), floor),
 			floorFix(servers))

@@ -86,7 +86,7 @@ func PlanGoBack(o GoBackOrder, now time.Time) (Roll, []event.Event, error) {
 func NewRoll(site fleet.SiteInfo, kind Kind, id string, now time.Time) Roll {
 	return Roll{
 		ID: id, Kind: kind, Site: site.Ref, Created: now, Author: event.Railyard, Strategy: site.Strategy,
-		AllowDowntime: site.Site.AllowDowntime, Balanced: site.Site.Balancer.Driver != fleet.BalancerNone, Traffic: site.Pool.Traffic,
+		AllowDowntime: site.MayStop(), Balanced: site.Balanced(), Traffic: site.Pool.Traffic,
 		Shares: sharesOf(site), Stage: Queued, StageSince: now, ProgressAt: now,
 	}
 }

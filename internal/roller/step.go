@@ -122,7 +122,7 @@ func (d *decider) takeOut(t *Target, s ServerState) bool {
 	}
 	t.Pulled, t.Since = true, d.now
 	if !d.Balanced {
-		return d.to(t, Switch, "server_taken", "no balancer: the switch takes it out")
+		return d.to(t, Switch, "server_taken", "nothing takes it out of rotation: it is switched where it is")
 	}
 	t.Ordered = true
 	d.tell(event.Event{What: "server_pulled_out", Server: t.Server, Why: fmt.Sprintf("%d stay up", d.floor.up)})

@@ -6,6 +6,8 @@
 //	DIR/APP/current → releases/NAME  what a start of the app runs
 //	DIR/APP/running                  the NAME whose restart succeeded
 //	DIR/APP/restart.log              what the last restart command said
+//	DIR/APP/slots/…                  of an app that goes to slots: the files of every version that is kept, the newest version's
+//	                                 where several have one, for visitors who still have the pages of an older one open
 //	DIR/APP/incoming/SHA256          uploaded, not unpacked yet
 //
 // An app runs what the marker `running` says if `current` points there too; otherwise nobody knows, and the next switch

@@ -59,8 +59,8 @@ func TestWithPackagesInPlaceASwitchIsOneCommand(t *testing.T) {
 		t.Fatalf("%d commands, want 1", len(transport.runs))
 	}
 	hex := strings.TrimPrefix(digest, "sha256:")
-	want := []string{"300", "300", "api", "9f86d081884c", hex, "-", "5", "systemctl restart api # /srv/rail yard/api hotel-1",
-		"web", "9f86d081884c-9f86d081884c", hex, hex, "2", ""}
+	want := []string{"300", "300", "api", "9f86d081884c", hex, "-", "5", "0", "systemctl restart api # /srv/rail yard/api hotel-1",
+		"web", "9f86d081884c-9f86d081884c", hex, hex, "2", "0", ""}
 	if got := transport.runs[0][7:]; !slices.Equal(got, want) {
 		t.Errorf("arguments\n%q\nwant\n%q", got, want)
 	}

@@ -24,6 +24,7 @@ type order struct {
 	app     string
 	release roller.AppRelease
 	keep    int
+	days    int    // how long the versions before stay in their slots; 0 = the app does not go to slots
 	restart string // a shell command; "" = nothing to restart, as for files that a web server serves
 }
 
@@ -72,7 +73,11 @@ func orderFor(m roller.Machine, release roller.AppRelease) (order, error) {
 	if keep <= 0 {
 		keep = defaultKeep
 	}
-	return order{app: release.App, release: release, keep: max(keep, 2), restart: restart}, nil // 2: this one and the last
+	days := 0
+	if app.Slot() {
+		days = max(app.KeepDays, release.KeepDays, 1)
+	}
+	return order{app: release.App, release: release, keep: max(keep, 2), days: days, restart: restart}, nil // 2: this one and the last
 }
 
 // restartCommand fills in the topology's template.
@@ -95,7 +100,7 @@ func (o order) args() []string {
 	if o.release.Config != "" {
 		config = hexOf(o.release.Config)
 	}
-	return []string{o.app, o.release.Name(), hexOf(o.release.Package), config, strconv.Itoa(o.keep), o.restart}
+	return []string{o.app, o.release.Name(), hexOf(o.release.Package), config, strconv.Itoa(o.keep), strconv.Itoa(o.days), o.restart}
 }
 
 func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }

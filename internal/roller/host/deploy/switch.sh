@@ -1,7 +1,7 @@
-# switch.sh DIR LOCKWAIT LIMIT [APP NAME PACKAGE CONFIG KEEP RESTART]... makes the apps run their releases.
+# switch.sh DIR LOCKWAIT LIMIT [APP NAME PACKAGE CONFIG KEEP DAYS RESTART]... makes the apps run their releases.
 #
 # LOCKWAIT and LIMIT are seconds: for an earlier switch to end, and for each restart. PACKAGE and CONFIG are SHA-256 in
-# hexadecimal; CONFIG may be "-". The last line "step …" of the output names what was being done; codes:
+# hexadecimal; CONFIG may be "-". DAYS is how long old versions stay in slots, 0 for an app that has none. The last line "step …" of the output names what was being done; codes:
 #   0 done    10 archives are missing    11 another switch holds the lock    12 a step failed
 umask 022
 dir=$1 lockwait=$2 limit=$3
@@ -91,10 +91,25 @@ restart() { # APP NAME COMMAND
   fi
 }
 
-# prune APP NAME KEEP OLD: the last KEEP releases by their last use stay; NAME and OLD always do.
+lay() { # APP NAME: slots/ has the files of this version too, as links to the same bytes
+  step slots "$1"
+  mkdir -p "$1/slots" || fail "cannot make $dir/$1/slots"
+  cp -alf "$1/releases/$2/." "$1/slots/" || echo "some files of $2 are not beside those of other versions in $dir/$1/slots"
+  rm -rf "$1/slots/.complete" "$1/slots/config"
+}
+
+young() { # STAMP DAYS: was the release in use less than so many days ago?
+  [ "$2" -gt 0 ] && [ -n "$(find "$1" -mtime "-$2")" ]
+}
+
+# prune APP NAME KEEP DAYS OLD: the last KEEP releases by their last use stay, and what was in a slot DAYS ago; NAME and OLD
+# always do.
 prune() {
   : >"$1/releases/$2/.complete" # it is in use now
-  app=$1 name=$2 keep=$3 old=$4
+  app=$1 name=$2 keep=$3 days=$4 old=$5
+  if [ "$days" -gt 0 ] && [ -f "$app/releases/$old/.complete" ]; then
+    touch -d '1 second ago' "$app/releases/$old/.complete" # it was in use until now
+  fi
   set -- "$1"/releases/*/.complete
   [ $# -gt "$keep" ] || return
   step prune "$app"
@@ -103,17 +118,21 @@ prune() {
     release=${stamp%/.complete}
     case ${release##*/} in
       "$name" | "$old") ;;
-      *) rm -rf "$release" ;;
+      *) young "$stamp" "$days" || rm -rf "$release" ;;
     esac
   done
+  if [ "$days" -gt 0 ] && [ -d "$app/slots" ]; then
+    find "$app/slots" -type f -links 1 -exec rm -f {} + # of versions that are gone
+    find "$app/slots" -mindepth 1 -type d -empty -delete
+  fi
 }
 
-each() { # FUNCTION APP NAME PACKAGE CONFIG KEEP RESTART...: calls the function for every app
+each() { # FUNCTION APP NAME PACKAGE CONFIG KEEP DAYS RESTART...: calls the function for every app
   call=$1
   shift
   while [ $# -gt 0 ]; do
-    "$call" "$1" "$2" "$3" "$4" "$5" "$6"
-    shift 6
+    "$call" "$1" "$2" "$3" "$4" "$5" "$6" "$7"
+    shift 7
   done
 }
 
@@ -128,12 +147,16 @@ point_one() {
   changed="$changed $1=$at "
   point "$1" "$2"
 }
-restart_one() { [ -f "$1/running" ] || restart "$1" "$2" "$6"; }
+restart_one() {
+  [ -f "$1/running" ] && return
+  [ "$6" -eq 0 ] || lay "$1" "$2"
+  restart "$1" "$2" "$7"
+}
 prune_one() {
   case $changed in
     *" $1="*)
       old=${changed#*" $1="}
-      prune "$1" "$2" "$5" "${old%% *}"
+      prune "$1" "$2" "$5" "$6" "${old%% *}"
       ;;
   esac
 }

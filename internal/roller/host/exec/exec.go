@@ -64,9 +64,14 @@ type revision struct {
 	Apps []release `json:"apps"`
 }
 
+// release is what a program has to know of a roller.AppRelease, field by field: what is added there later is not its affair.
 type release struct {
-	roller.AppRelease
-	Name string `json:"name"` // what "running" must say of it
+	App     string `json:"app"`
+	Package string `json:"package"`
+	Config  string `json:"config"`
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Name    string `json:"name"` // what "running" must say of it
 }
 
 // Observe asks the program what runs.
@@ -193,7 +198,7 @@ func describe(m roller.Machine) machine {
 func describeRevision(r roller.Revision) *revision {
 	d := &revision{ID: r.ID, Apps: []release{}}
 	for _, a := range r.Apps {
-		d.Apps = append(d.Apps, release{AppRelease: a, Name: a.Name()})
+		d.Apps = append(d.Apps, release{App: a.App, Package: a.Package, Config: a.Config, Version: a.Version, Commit: a.Commit, Name: a.Name()})
 	}
 	return d
 }

@@ -76,7 +76,7 @@ func drive() int {
 func (r *revision) plain() roller.Revision {
 	plain := roller.Revision{ID: r.ID}
 	for _, a := range r.Apps {
-		plain.Apps = append(plain.Apps, a.AppRelease)
+		plain.Apps = append(plain.Apps, roller.AppRelease{App: a.App, Package: a.Package, Config: a.Config, Version: a.Version, Commit: a.Commit})
 	}
 	return plain
 }

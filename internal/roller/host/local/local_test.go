@@ -19,3 +19,5 @@ func start(t *testing.T, p *hosttest.Packages) hosttest.Fixture {
 func TestTheLocalDriverIsAHost(t *testing.T) { hosttest.Run(t, start) }
 
 func TestAFullDiskIsAnErrorAndLeavesTheOldRelease(t *testing.T) { hosttest.RunFullDisk(t, start) }
+
+func TestTheLocalDriverHasSlots(t *testing.T) { hosttest.RunSlots(t, start) }

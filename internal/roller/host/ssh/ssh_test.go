@@ -45,6 +45,13 @@ func TestTheSSHDriverIsAHost(t *testing.T) {
 	})
 }
 
+func TestTheSSHDriverHasSlots(t *testing.T) {
+	s := startSSHD(t)
+	hosttest.RunSlots(t, func(t *testing.T, p *hosttest.Packages) hosttest.Fixture {
+		return hosttest.Fixture{Host: s.host(t, s.config, p), Server: server(t), Extra: s.extra(t)}
+	})
+}
+
 func machine(t *testing.T) roller.Machine {
 	return roller.Machine{Server: server(t), Apps: []fleet.App{{Name: "api"}}}
 }
