@@ -18,9 +18,11 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestJobsAreAsInTheGoldens(t *testing.T) {
-	for name, text := range map[string][]byte{
-		"deliver": jenkinsfiles.Deliver("hotel-api"), "deliver-freestyle": jenkinsfiles.DeliverFreestyle("hotel-api"),
-	} {
+	jobs := map[string][]byte{"deliver": jenkinsfiles.Deliver("hotel-api"), "deliver-freestyle": jenkinsfiles.DeliverFreestyle("hotel-api")}
+	for name, text := range jenkinsfiles.Buttons() {
+		jobs["button-"+strings.ToLower(name)] = text
+	}
+	for name, text := range jobs {
 		golden := "testdata/" + name + ".golden.xml"
 		if *update {
 			if err := os.WriteFile(golden, text, 0o644); err != nil {

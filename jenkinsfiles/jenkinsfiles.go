@@ -66,6 +66,33 @@ func DeliverFreestyle(app string) []byte {
 	})
 }
 
+// Buttons are the jobs by which people act on a Coach from Jenkins, by their names in the folder of buttons: Promote, Rollback,
+// Brake and Resume. Their parameters are COACH, REASON, and for Rollback MODE.
+func Buttons() map[string][]byte {
+	out := map[string][]byte{}
+	for name, b := range buttons {
+		parameters := append([]parameter{{Name: "COACH", Description: "Coach, such as hotel-api-7.2."}}, b.more...)
+		out[name] = write("pipeline.xml", job{
+			Description: about(b.does + " Whoever starts it needs the right for it in Railyard. Made by Railyard"),
+			Parameters:  append(parameters, parameter{Name: "REASON", Description: "Why; it is kept in the event log."}),
+			Script:      script("button"),
+		})
+	}
+	return out
+}
+
+var buttons = map[string]struct {
+	does string
+	more []parameter
+}{
+	"Promote": {does: "Passes the plan of a Coach that waits for approval; the author of the commit cannot."},
+	"Rollback": {does: "Takes a Coach out of production, also after it was released.", more: []parameter{{
+		Name: "MODE", Description: "regular: batch by batch and judged; emergency: as fast as the floor allows.", Choices: []string{"regular", "emergency"},
+	}}},
+	"Brake":  {does: "Stops what a Coach is rolling, where it is."},
+	"Resume": {does: "Lets go on what a Coach has paused."},
+}
+
 // about ends a description with what people must know who would edit the job.
 func about(what string) string {
 	return what + "; written by it, so changes made here are overwritten."

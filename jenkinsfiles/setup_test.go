@@ -209,7 +209,7 @@ func (y *yard) ask(method, path, person string, body io.Reader, into any) (statu
 		y.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if into != nil {
+	if into != nil && answer.StatusCode == http.StatusOK {
 		if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
 			y.t.Fatal(err)
 		}

@@ -36,10 +36,11 @@ const (
 
 // Action is one thing to ask of Jenkins, or of the code host.
 type Action struct {
-	Kind   ActionKind
-	Build  rop.Build
-	Text   string
-	Status CommitStatus
+	Kind    ActionKind
+	Build   rop.Build
+	Text    string
+	Buttons []string // what of Jenkins' buttons goes with the description: "Rollback"
+	Status  CommitStatus
 }
 
 // Decide says what happens next to a Coach. It is pure, total, and the same after any crash. Commands come first, then

@@ -90,3 +90,37 @@ func TestWakingBuildsThatWait(t *testing.T) {
 		t.Run(c.rule, func(t *testing.T) { c.run(newYard(t)) })
 	}
 }
+
+func TestTheDescriptionComesWithTheButtonsThatFit(t *testing.T) {
+	buttons := func(y *yard) []string {
+		y.acts = nil
+		y.obs.Told = map[string]Telling{}
+		for i := range y.coach.Builds {
+			y.coach.Builds[i].Told = ""
+		}
+		y.step()
+		for _, a := range y.acts {
+			if a.Kind == ActTell {
+				return a.Buttons
+			}
+		}
+		return nil
+	}
+	y := newYard(t)
+	y.publish()
+	want(t, buttons(y), []string{"Brake"})
+	for id, f := range y.obs.Rolls {
+		f.Paused = true
+		y.obs.Rolls[id] = f
+	}
+	want(t, buttons(y), []string{"Resume"})
+	y = newYard(t)
+	y.obs.Topology.Approvals = nil
+	y.publish().end(roller.Done).end(roller.Done).is(rop.AwaitingApproval, "FAT")
+	want(t, buttons(y), []string{"Promote"})
+	y = newYard(t)
+	y.publish().end(roller.Done).end(roller.Done).end(roller.Done).end(roller.Done).is(rop.Delivering, "PROD")
+	want(t, buttons(y), []string{"Brake", "Rollback"})
+	y.end(roller.Done).end(roller.Done).is(rop.Released, "PROD")
+	want(t, buttons(y), []string{"Rollback"})
+}

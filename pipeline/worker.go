@@ -22,8 +22,8 @@ type Jenkins interface {
 	Poll(ctx context.Context, controller string, asks []Ask) (map[string]BuildFact, error)
 	// Find looks one deployment id up among a job's builds and the queue. A fact that is not Known says Jenkins has neither.
 	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)
-	// Tell writes a build's description.
-	Tell(ctx context.Context, controller, job string, number int64, text string) error
+	// Tell writes a build's description, and below it where the buttons are that may be pressed for its Coach.
+	Tell(ctx context.Context, b rop.Build, text, coach string, buttons []string) error
 	// Wake makes a build that waits look how its Coach stands, unless it knows the milepost. settled is false while the build
 	// may still come to ask.
 	Wake(ctx context.Context, controller, job string, number int64, milepost string) (settled bool, err error)

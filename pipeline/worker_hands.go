@@ -94,7 +94,7 @@ func (h *hands) act(a Action, c rop.Coach) asked {
 	var what, problem string
 	switch a.Kind {
 	case ActTell:
-		result.told = h.tell(ctx, a)
+		result.told = h.tell(ctx, a, c.ID)
 		what, problem = "tell Jenkins", result.told.Err
 	case ActWake:
 		result.woken = h.wakeBuild(ctx, a)
@@ -112,9 +112,9 @@ func (h *hands) act(a Action, c rop.Coach) asked {
 	return result
 }
 
-func (h *hands) tell(ctx context.Context, a Action) Telling {
+func (h *hands) tell(ctx context.Context, a Action, coach string) Telling {
 	said := Telling{Text: a.Text}
-	if err := h.Jenkins.Tell(ctx, a.Build.Controller, a.Build.Job, a.Build.Number, a.Text); err != nil {
+	if err := h.Jenkins.Tell(ctx, a.Build, a.Text, coach, a.Buttons); err != nil {
 		said.Err = err.Error()
 	}
 	said.At = h.now()

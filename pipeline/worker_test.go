@@ -109,7 +109,9 @@ func (j deaf) Poll(ctx context.Context, _ string, _ []Ask) (map[string]BuildFact
 func (j deaf) Find(ctx context.Context, _, _, _ string) (BuildFact, error) {
 	return BuildFact{}, j.hang(ctx)
 }
-func (j deaf) Tell(ctx context.Context, _, _ string, _ int64, _ string) error { return j.hang(ctx) }
+func (j deaf) Tell(ctx context.Context, _ rop.Build, _, _ string, _ []string) error {
+	return j.hang(ctx)
+}
 func (j deaf) Wake(ctx context.Context, _, _ string, _ int64, _ string) (bool, error) {
 	return false, j.hang(ctx)
 }

@@ -86,7 +86,7 @@ func fillBody(path string) string {
 		return `{"environment":"PROD","pool":"hotel-api","revision":"45c5994d2742","reason":"test"}`
 	case strings.HasSuffix(path, "/verdicts"):
 		return `{"pass":true,"reason":"test"}`
-	case strings.HasSuffix(path, "/begin"):
+	case strings.HasSuffix(path, "/begin"), strings.HasSuffix(path, "/buttons"):
 		return `{"job":"deliver/hotel-api","number":1}`
 	}
 	return `{"reason":"test"}`

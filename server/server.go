@@ -45,7 +45,10 @@ type Options struct {
 	Look func(ctx context.Context, site fleet.SiteRef) SiteLook
 	// Survey asks a site's balancer and every server anew, for an order that follows from what they say.
 	Survey func(ctx context.Context, site fleet.SiteRef) (roller.Survey, error)
-	Kick   Kick
+	// Pressed asks Jenkins who started a build of a button's job, and what for; nil without Jenkins. errors.Is: access.ErrDenied for a
+	// build that is no press which counts, pipeline.ErrNotFound for an unknown one.
+	Pressed func(ctx context.Context, controller, job string, number int64) (Press, error)
+	Kick    Kick
 	// Secrets is the shared secret of each code host's webhooks: "generic", "github", … A host that is not named has no address.
 	Secrets map[string]string
 	// AnonymousRole is what somebody without a token is: "" = nobody, access.Viewer = may look. It may not change anything.

@@ -100,6 +100,8 @@ type eventLog interface {
 // tokens finds access tokens by their SHA-256, revoked and expired ones too.
 type tokens interface {
 	TokenByHash(ctx context.Context, hash string) (store.Token, error)
+	// TokensOf are all tokens of a person, revoked and expired ones too.
+	TokensOf(ctx context.Context, person string) ([]store.Token, error)
 }
 
 // Packages keeps the bytes of packages; internal/packages implements it. errors.Is: packages.ErrTooLarge.

@@ -23,7 +23,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newServe(), newDemo(), newCheck(), newVersion(),
 		newBegin(), newPublish(), newWait(),
-		newOutcome(),
+		newOutcome(), newBrake(), newPress(),
 		newROP(), newCoach(), newTrain(), newPlan(), newOverride(), newDeps(), newRoll(), newVerdict(), newReplay(), newSites(), newPool(), newBar(), newEvents(), newTopology(),
 		newToken(), newHook(), newJenkins(),
 	)

@@ -64,6 +64,7 @@ const (
 	Couple        Action = "couple"    // create Trains, couple and uncouple Coaches
 	Depart        Action = "depart"    // let a Train depart, confirm its plan, cancel it
 	Override      Action = "override"  // of a freeze, with a second person
+	Relay         Action = "relay"     // say that a person has pressed a button in Jenkins, who is then asked about
 	ApplyTopology Action = "apply_topology"
 	ManageTokens  Action = "manage_tokens"
 )
@@ -88,7 +89,7 @@ var grants = map[Role]struct{ own, everywhere []Action }{
 	},
 	Operator: {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, Couple, Depart, Override, ApplyTopology}},
 	Admin:    {everywhere: []Action{Read, Submit, Approve, EnterVerdict, Revoke, Brake, Resume, Retry, Skip, Rollback, Emergency, ClearBar, Sync, Couple, Depart, Override, ApplyTopology, ManageTokens}},
-	Jenkins:  {everywhere: []Action{Read, Publish}},
+	Jenkins:  {everywhere: []Action{Read, Publish, Relay}},
 }
 
 // Authorize returns nil when the actor may do the action on the object, and otherwise an error that says what is missing

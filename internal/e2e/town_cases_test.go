@@ -45,7 +45,7 @@ func TestInOneYard(t *testing.T) {
 		{"a lost reply of the trigger is reconciled and built exactly once", lostReply(&replies)},
 		{"a plan is passed by a person who is not its author", approval},
 		{"no verdict without its source: the roll pauses, and a server in maintenance is owed", prometheusAway},
-		{"a brake holds until it is resumed, and an emergency takes production back", brakeAndEmergency},
+		{"a build that is aborted in Jenkins brakes, Jenkins' button resumes, and an emergency takes production back", brakeAndEmergency},
 		{"a released Coach is taken back, back to what ran before it, and what it brought is barred", releasedAndTakenBack},
 		{"a server whose machine does not answer is left out and named, a crashed one comes back", brokenServers},
 		{"a service that has released a lot and is idle is small", memory},

@@ -72,6 +72,9 @@ type Jenkins struct {
 	User   string `koanf:"user"`
 	Token  Secret `koanf:"token"`
 	CAFile string `koanf:"cafile"`
+	// People says who the controller's users are: its user "lwei" → "li.wei", the person of a token. Only they can press buttons.
+	People  map[string]string `koanf:"people"`
+	Buttons string            `koanf:"buttons"` // folder of the button jobs; default "railyard"
 }
 
 // Statuses is one code host that shows marks beside commits.

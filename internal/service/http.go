@@ -30,7 +30,7 @@ func (s *Service) makeServer() error {
 		Kick: server.Kick{
 			Coach: s.worker.Kick, Roll: s.runner.Kick, Brake: s.runner.Brake, // a stored push is news, which wakes the worker
 		},
-		Secrets: secrets, AnonymousRole: s.config.AnonymousRole, Log: s.log,
+		Pressed: buttons{s.jenkins, s.config.Jenkins}.pressed, Secrets: secrets, AnonymousRole: s.config.AnonymousRole, Log: s.log,
 	})
 	if err != nil {
 		return err

@@ -9,11 +9,18 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"railyard/internal/jenkins"
+	"railyard/internal/rop"
 	"railyard/pipeline"
 )
 
 // controllers is the pipeline's view of all Jenkins controllers.
-type controllers map[string]*jenkins.Controller
+type controllers map[string]controller
+
+// controller is one controller and the folder of its buttons.
+type controller struct {
+	*jenkins.Controller
+	buttons string // "railyard"
+}
 
 // Open makes the controller's client; it sends nothing.
 func (j Jenkins) Open(log logrus.FieldLogger) (*jenkins.Controller, error) {
@@ -27,20 +34,20 @@ func (j Jenkins) Open(log logrus.FieldLogger) (*jenkins.Controller, error) {
 func newControllers(configs []Jenkins, log logrus.FieldLogger) (controllers, error) {
 	all := controllers{}
 	for _, c := range configs {
-		controller, err := c.Open(log)
+		client, err := c.Open(log)
 		if err != nil {
 			return nil, err
 		}
-		all[c.Name] = controller
+		all[c.Name] = controller{client, c.folder()}
 	}
 	return all, nil
 }
 
-func (cs controllers) get(name string) (*jenkins.Controller, error) {
-	if c := cs[name]; c != nil {
+func (cs controllers) get(name string) (controller, error) {
+	if c, ok := cs[name]; ok {
 		return c, nil
 	}
-	return nil, fmt.Errorf("jenkins controller %q is named by the topology but not configured in this service: %w", name, pipeline.ErrRefused)
+	return controller{}, fmt.Errorf("jenkins controller %q is named by the topology but not configured in this service: %w", name, pipeline.ErrRefused)
 }
 
 // Trigger implements pipeline.Jenkins.
@@ -110,12 +117,12 @@ func (cs controllers) Find(ctx context.Context, controller, job, deployment stri
 }
 
 // Tell implements pipeline.Jenkins.
-func (cs controllers) Tell(ctx context.Context, controller, job string, number int64, text string) error {
-	c, err := cs.get(controller)
+func (cs controllers) Tell(ctx context.Context, b rop.Build, text, coach string, buttons []string) error {
+	c, err := cs.get(b.Controller)
 	if err != nil {
 		return err
 	}
-	return c.Describe(ctx, job, number, text)
+	return c.Describe(ctx, b.Job, b.Number, text+jenkins.ButtonLinks(b.URL, c.buttons, coach, buttons))
 }
 
 // Wake implements pipeline.Jenkins.

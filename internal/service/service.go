@@ -36,6 +36,7 @@ type Service struct {
 	sites    *sites
 	runner   *roller.Runner
 	worker   *pipeline.Worker
+	jenkins  controllers
 	auditor  *roller.Auditor
 	surveyor *roller.Surveyor // for people's orders
 	recorder *rollmon.Recorder
@@ -117,8 +118,8 @@ func withPassword(dsn, password string) (string, error) {
 // owner names this process among all replicas, past and present.
 func owner(name string) string { return name + "-" + rand.Text()[:8] }
 
-func (s *Service) makeWorkers() error {
-	jenkins, err := newControllers(s.config.Jenkins, s.log)
+func (s *Service) makeWorkers() (err error) {
+	s.jenkins, err = newControllers(s.config.Jenkins, s.log)
 	if err != nil {
 		return err
 	}
@@ -134,7 +135,7 @@ func (s *Service) makeWorkers() error {
 		topology: s.topology.get, hosts: hosts, packages: s.packages, tester: smoke.New(),
 		balancers: map[fleet.Balancer]roller.Balancer{}, programs: map[string]roller.Host{},
 	}
-	monitor, err := s.makeMonitor(jenkins)
+	monitor, err := s.makeMonitor(s.jenkins)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (s *Service) makeWorkers() error {
 		return err
 	}
 	s.worker = &pipeline.Worker{
-		Store: s.store, Trains: s.store, Jenkins: jenkins, Statuses: statuses, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
+		Store: s.store, Trains: s.store, Jenkins: s.jenkins, Statuses: statuses, Topology: s.topology.get, Mirror: mirrors.mirror, Log: s.log, Owner: me, LeaseTTL: s.config.LeaseTTL,
 		Rescan: s.config.Rescan,
 	}
 	s.runner = &roller.Runner{

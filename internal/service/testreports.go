@@ -51,7 +51,7 @@ func (t testReports) builds(ctx context.Context, a junit.Ask) ([]junit.Build, er
 		if err != nil {
 			return nil, err
 		}
-		one, err := read(ctx, c, a, jenkins.Build{Job: b.Job, Number: b.Number})
+		one, err := read(ctx, c.Controller, a, jenkins.Build{Job: b.Job, Number: b.Number})
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +77,7 @@ func (t testReports) job(ctx context.Context, a junit.Ask, coach rop.Coach) ([]j
 	if err != nil {
 		return nil, err
 	}
-	one, err := read(ctx, c, a, b)
+	one, err := read(ctx, c.Controller, a, b)
 	return []junit.Build{one}, err
 }
 

@@ -77,3 +77,14 @@ func token(r db.Token) Token {
 	return Token{Hash: r.Hash, Person: r.Person, Role: r.Role, SBU: r.Sbu, Created: moment(r.Created), Expires: moment(r.Expires),
 		Revoked: moment(r.Revoked)}
 }
+
+// TokensOf are all tokens of a person, revoked and expired ones too.
+func (s *Store) TokensOf(ctx context.Context, person string) (tokens []Token, err error) {
+	all, err := s.Tokens(ctx)
+	for _, t := range all {
+		if t.Person == person {
+			tokens = append(tokens, t)
+		}
+	}
+	return tokens, err
+}

@@ -926,6 +926,16 @@ type ClearBarJSONBody struct {
 	Revision    string `json:"revision"`
 }
 
+// PressButtonJSONBody defines parameters for PressButton.
+type PressButtonJSONBody struct {
+	// Controller may be left out when there is one
+	Controller *string `json:"controller,omitempty"`
+
+	// Job Example: railyard/Brake
+	Job    string `json:"job"`
+	Number int64  `json:"number"`
+}
+
 // ListCoachesParams defines parameters for ListCoaches.
 type ListCoachesParams struct {
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
@@ -997,6 +1007,11 @@ type BeginDeploymentJSONBody struct {
 	Job    string  `json:"job"`
 	Number int64   `json:"number"`
 	Url    *string `json:"url,omitempty"`
+}
+
+// BrakeDeploymentJSONBody defines parameters for BrakeDeployment.
+type BrakeDeploymentJSONBody struct {
+	Reason string `json:"reason"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -1116,6 +1131,9 @@ type UncoupleCoachJSONBody struct {
 // ClearBarJSONRequestBody defines body for ClearBar for application/json ContentType.
 type ClearBarJSONRequestBody ClearBarJSONBody
 
+// PressButtonJSONRequestBody defines body for PressButton for application/json ContentType.
+type PressButtonJSONRequestBody PressButtonJSONBody
+
 // LetCoachGoAloneJSONRequestBody defines body for LetCoachGoAlone for application/json ContentType.
 type LetCoachGoAloneJSONRequestBody LetCoachGoAloneJSONBody
 
@@ -1136,6 +1154,9 @@ type EnterVerdictJSONRequestBody EnterVerdictJSONBody
 
 // BeginDeploymentJSONRequestBody defines body for BeginDeployment for application/json ContentType.
 type BeginDeploymentJSONRequestBody BeginDeploymentJSONBody
+
+// BrakeDeploymentJSONRequestBody defines body for BrakeDeployment for application/json ContentType.
+type BrakeDeploymentJSONRequestBody BrakeDeploymentJSONBody
 
 // OverrideFreezeJSONRequestBody defines body for OverrideFreeze for application/json ContentType.
 type OverrideFreezeJSONRequestBody OverrideFreezeJSONBody
@@ -1255,6 +1276,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /bookings (the `ListBookings` operationId).
 	ListBookings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PressButtonWithBody A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	//
+	// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+	// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /buttons (the `PressButton` operationId).
+	PressButtonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PressButton A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	//
+	// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+	// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /buttons (the `PressButton` operationId).
+	PressButton(ctx context.Context, body PressButtonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
@@ -1399,6 +1440,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /deployments/{deployment}/begin (the `BeginDeployment` operationId).
 	BeginDeployment(ctx context.Context, deployment DeploymentID, body BeginDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BrakeDeploymentWithBody Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+	BrakeDeploymentWithBody(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+	BrakeDeployment(ctx context.Context, deployment DeploymentID, body BrakeDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PublishPackageWithBody Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
 	//
@@ -1634,6 +1689,46 @@ func (c *Client) ClearBar(ctx context.Context, body ClearBarJSONRequestBody, req
 // Corresponds with GET /bookings (the `ListBookings` operationId).
 func (c *Client) ListBookings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListBookingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PressButtonWithBody A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+//
+// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /buttons (the `PressButton` operationId).
+func (c *Client) PressButtonWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPressButtonRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PressButton A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+//
+// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /buttons (the `PressButton` operationId).
+func (c *Client) PressButton(ctx context.Context, body PressButtonJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPressButtonRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1978,6 +2073,40 @@ func (c *Client) BeginDeploymentWithBody(ctx context.Context, deployment Deploym
 // Corresponds with POST /deployments/{deployment}/begin (the `BeginDeployment` operationId).
 func (c *Client) BeginDeployment(ctx context.Context, deployment DeploymentID, body BeginDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewBeginDeploymentRequest(c.Server, deployment, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BrakeDeploymentWithBody Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+func (c *Client) BrakeDeploymentWithBody(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBrakeDeploymentRequestWithBody(c.Server, deployment, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+func (c *Client) BrakeDeployment(ctx context.Context, deployment DeploymentID, body BrakeDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBrakeDeploymentRequest(c.Server, deployment, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2497,6 +2626,46 @@ func NewListBookingsRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewPressButtonRequest calls the generic PressButton builder with application/json body
+func NewPressButtonRequest(server string, body PressButtonJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPressButtonRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPressButtonRequestWithBody constructs an http.Request for the PressButton method, with any body, and a specified content type
+func NewPressButtonRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/buttons")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -3142,6 +3311,53 @@ func NewBeginDeploymentRequestWithBody(server string, deployment DeploymentID, c
 	}
 
 	operationPath := fmt.Sprintf("/deployments/%s/begin", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewBrakeDeploymentRequest calls the generic BrakeDeployment builder with application/json body
+func NewBrakeDeploymentRequest(server string, deployment DeploymentID, body BrakeDeploymentJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBrakeDeploymentRequestWithBody(server, deployment, "application/json", bodyReader)
+}
+
+// NewBrakeDeploymentRequestWithBody constructs an http.Request for the BrakeDeployment method, with any body, and a specified content type
+func NewBrakeDeploymentRequestWithBody(server string, deployment DeploymentID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "deployment", deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/deployments/%s/brake", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -4071,6 +4287,26 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /bookings (the `ListBookings` operationId).
 	ListBookingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListBookingsResponse, error)
 
+	// PressButtonWithBodyWithResponse A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	//
+	// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+	// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /buttons (the `PressButton` operationId).
+	PressButtonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PressButtonResponse, error)
+
+	// PressButtonWithResponse A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	//
+	// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+	// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /buttons (the `PressButton` operationId).
+	PressButtonWithResponse(ctx context.Context, body PressButtonJSONRequestBody, reqEditors ...RequestEditorFn) (*PressButtonResponse, error)
+
 	// ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -4226,6 +4462,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /deployments/{deployment}/begin (the `BeginDeployment` operationId).
 	BeginDeploymentWithResponse(ctx context.Context, deployment DeploymentID, body BeginDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*BeginDeploymentResponse, error)
+
+	// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+	BrakeDeploymentWithBodyWithResponse(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BrakeDeploymentResponse, error)
+
+	// BrakeDeploymentWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+	BrakeDeploymentWithResponse(ctx context.Context, deployment DeploymentID, body BrakeDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*BrakeDeploymentResponse, error)
 
 	// PublishPackageWithBodyWithResponse Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
 	//
@@ -4554,6 +4804,62 @@ func (r ListBookingsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListBookingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PressButtonResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		// Did in words
+		Did    []string `json:"did"`
+		Person string   `json:"person"`
+	}
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PressButtonResponse) GetJSON200() *struct {
+	// Did in words
+	Did    []string `json:"did"`
+	Person string   `json:"person"`
+} {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r PressButtonResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PressButtonResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PressButtonResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PressButtonResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PressButtonResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5143,6 +5449,62 @@ func (r BeginDeploymentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r BeginDeploymentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BrakeDeploymentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *struct {
+		// Braked ids of rolls
+		Braked []string `json:"braked"`
+		Coach  string   `json:"coach"`
+	}
+	// JSONDefault the response for an HTTP default `application/json` response
+	JSONDefault *Error
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BrakeDeploymentResponse) GetJSON200() *struct {
+	// Braked ids of rolls
+	Braked []string `json:"braked"`
+	Coach  string   `json:"coach"`
+} {
+	return r.JSON200
+}
+
+// GetJSONDefault returns the response for an HTTP default `application/json` response
+func (r BrakeDeploymentResponse) GetJSONDefault() *Error {
+	return r.JSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r BrakeDeploymentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BrakeDeploymentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BrakeDeploymentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BrakeDeploymentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6012,6 +6374,38 @@ func (c *ClientWithResponses) ListBookingsWithResponse(ctx context.Context, reqE
 	return ParseListBookingsResponse(rsp)
 }
 
+// PressButtonWithBodyWithResponse A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+//
+// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /buttons (the `PressButton` operationId).
+func (c *ClientWithResponses) PressButtonWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PressButtonResponse, error) {
+	rsp, err := c.PressButtonWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePressButtonResponse(rsp)
+}
+
+// PressButtonWithResponse A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+//
+// The request only points at a build. Railyard asks Jenkins who has started it and with which parameters, and does what the
+// button says in that person's name, with that person's rights. Asking again for the same build changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /buttons (the `PressButton` operationId).
+func (c *ClientWithResponses) PressButtonWithResponse(ctx context.Context, body PressButtonJSONRequestBody, reqEditors ...RequestEditorFn) (*PressButtonResponse, error) {
+	rsp, err := c.PressButton(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePressButtonResponse(rsp)
+}
+
 // ListCoachesWithResponse Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 //
 // Returns a wrapper object for the known response body format(s).
@@ -6286,6 +6680,32 @@ func (c *ClientWithResponses) BeginDeploymentWithResponse(ctx context.Context, d
 		return nil, err
 	}
 	return ParseBeginDeploymentResponse(rsp)
+}
+
+// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+func (c *ClientWithResponses) BrakeDeploymentWithBodyWithResponse(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BrakeDeploymentResponse, error) {
+	rsp, err := c.BrakeDeploymentWithBody(ctx, deployment, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBrakeDeploymentResponse(rsp)
+}
+
+// BrakeDeploymentWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
+func (c *ClientWithResponses) BrakeDeploymentWithResponse(ctx context.Context, deployment DeploymentID, body BrakeDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*BrakeDeploymentResponse, error) {
+	rsp, err := c.BrakeDeployment(ctx, deployment, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBrakeDeploymentResponse(rsp)
 }
 
 // PublishPackageWithBodyWithResponse Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
@@ -6722,6 +7142,43 @@ func ParseListBookingsResponse(rsp *http.Response) (*ListBookingsResponse, error
 	return response, nil
 }
 
+// ParsePressButtonResponse parses an HTTP response from a PressButtonWithResponse call
+func ParsePressButtonResponse(rsp *http.Response) (*PressButtonResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PressButtonResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			// Did in words
+			Did    []string `json:"did"`
+			Person string   `json:"person"`
+		}
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListCoachesResponse parses an HTTP response from a ListCoachesWithResponse call
 func ParseListCoachesResponse(rsp *http.Response) (*ListCoachesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7114,6 +7571,43 @@ func ParseBeginDeploymentResponse(rsp *http.Response) (*BeginDeploymentResponse,
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Deployment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Error
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBrakeDeploymentResponse parses an HTTP response from a BrakeDeploymentWithResponse call
+func ParseBrakeDeploymentResponse(rsp *http.Response) (*BrakeDeploymentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BrakeDeploymentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest struct {
+			// Braked ids of rolls
+			Braked []string `json:"braked"`
+			Coach  string   `json:"coach"`
+		}
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -7708,6 +8202,9 @@ type ServerInterface interface {
 	// ListBookings Servers that plans have booked ahead, and of what stock
 	// (GET /bookings)
 	ListBookings(c *gin.Context)
+	// PressButton A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	// (POST /buttons)
+	PressButton(c *gin.Context)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(c *gin.Context, params ListCoachesParams)
@@ -7747,6 +8244,9 @@ type ServerInterface interface {
 	// BeginDeployment A build says it does this deployment. A second build that says so is a duplicate (409)
 	// (POST /deployments/{deployment}/begin)
 	BeginDeployment(c *gin.Context, deployment DeploymentID)
+	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// (POST /deployments/{deployment}/brake)
+	BrakeDeployment(c *gin.Context, deployment DeploymentID)
 	// PublishPackage Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
 	// (PUT /deployments/{deployment}/package)
 	PublishPackage(c *gin.Context, deployment DeploymentID)
@@ -7846,6 +8346,19 @@ func (siw *ServerInterfaceWrapper) ListBookings(c *gin.Context) {
 	}
 
 	siw.Handler.ListBookings(c)
+}
+
+// PressButton operation middleware
+func (siw *ServerInterfaceWrapper) PressButton(c *gin.Context) {
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.PressButton(c)
 }
 
 // ListCoaches operation middleware
@@ -8226,6 +8739,31 @@ func (siw *ServerInterfaceWrapper) BeginDeployment(c *gin.Context) {
 	}
 
 	siw.Handler.BeginDeployment(c, deployment)
+}
+
+// BrakeDeployment operation middleware
+func (siw *ServerInterfaceWrapper) BrakeDeployment(c *gin.Context) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "deployment" -------------
+	var deployment DeploymentID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "deployment", c.Param("deployment"), &deployment, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandler(c, fmt.Errorf("Invalid format for parameter deployment: %w", err), http.StatusBadRequest)
+		return
+	}
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		middleware(c)
+		if c.IsAborted() {
+			return
+		}
+	}
+
+	siw.Handler.BrakeDeployment(c, deployment)
 }
 
 // PublishPackage operation middleware
@@ -8746,6 +9284,8 @@ func RegisterHandlersWithOptions(router gin.IRouter, si ServerInterface, options
 	router.POST(options.BaseURL+"/rolls/:roll/commands", wrapper.CommandRoll)
 	router.GET(options.BaseURL+"/deployments/:deployment", wrapper.GetDeployment)
 	router.POST(options.BaseURL+"/deployments/:deployment/begin", wrapper.BeginDeployment)
+	router.POST(options.BaseURL+"/deployments/:deployment/brake", wrapper.BrakeDeployment)
+	router.POST(options.BaseURL+"/buttons", wrapper.PressButton)
 	router.PUT(options.BaseURL+"/deployments/:deployment/package", wrapper.PublishPackage)
 	router.GET(options.BaseURL+"/events", wrapper.ListEvents)
 	router.GET(options.BaseURL+"/topology", wrapper.GetTopology)
@@ -8852,6 +9392,49 @@ type ListBookingsdefaultJSONResponse struct {
 }
 
 func (response ListBookingsdefaultJSONResponse) VisitListBookingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PressButtonRequestObject struct {
+	Body *PressButtonJSONRequestBody
+}
+
+type PressButtonResponseObject interface {
+	VisitPressButtonResponse(w http.ResponseWriter) error
+}
+
+type PressButton200JSONResponse struct {
+	// Did in words
+	Did    []string `json:"did"`
+	Person string   `json:"person"`
+}
+
+func (response PressButton200JSONResponse) VisitPressButtonResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PressButtondefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response PressButtondefaultJSONResponse) VisitPressButtonResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9337,6 +9920,50 @@ type BeginDeploymentdefaultJSONResponse struct {
 }
 
 func (response BeginDeploymentdefaultJSONResponse) VisitBeginDeploymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrakeDeploymentRequestObject struct {
+	Deployment DeploymentID `json:"deployment"`
+	Body       *BrakeDeploymentJSONRequestBody
+}
+
+type BrakeDeploymentResponseObject interface {
+	VisitBrakeDeploymentResponse(w http.ResponseWriter) error
+}
+
+type BrakeDeployment200JSONResponse struct {
+	// Braked ids of rolls
+	Braked []string `json:"braked"`
+	Coach  string   `json:"coach"`
+}
+
+func (response BrakeDeployment200JSONResponse) VisitBrakeDeploymentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BrakeDeploymentdefaultJSONResponse struct {
+	Body       Error
+	StatusCode int
+}
+
+func (response BrakeDeploymentdefaultJSONResponse) VisitBrakeDeploymentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10028,6 +10655,9 @@ type StrictServerInterface interface {
 	// ListBookings Servers that plans have booked ahead, and of what stock
 	// (GET /bookings)
 	ListBookings(ctx context.Context, request ListBookingsRequestObject) (ListBookingsResponseObject, error)
+	// PressButton A build of a button's job (Promote, Rollback, Brake, Resume) runs in Jenkins
+	// (POST /buttons)
+	PressButton(ctx context.Context, request PressButtonRequestObject) (PressButtonResponseObject, error)
 	// ListCoaches Coaches, newest first. One that has ended comes without its rolls here; getCoach has them
 	// (GET /coaches)
 	ListCoaches(ctx context.Context, request ListCoachesRequestObject) (ListCoachesResponseObject, error)
@@ -10067,6 +10697,9 @@ type StrictServerInterface interface {
 	// BeginDeployment A build says it does this deployment. A second build that says so is a duplicate (409)
 	// (POST /deployments/{deployment}/begin)
 	BeginDeployment(ctx context.Context, request BeginDeploymentRequestObject) (BeginDeploymentResponseObject, error)
+	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// (POST /deployments/{deployment}/brake)
+	BrakeDeployment(ctx context.Context, request BrakeDeploymentRequestObject) (BrakeDeploymentResponseObject, error)
 	// PublishPackage Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
 	// (PUT /deployments/{deployment}/package)
 	PublishPackage(ctx context.Context, request PublishPackageRequestObject) (PublishPackageResponseObject, error)
@@ -10260,6 +10893,48 @@ func (sh *strictHandler) ListBookings(ctx *gin.Context) {
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(ListBookingsResponseObject); ok {
 		if err := validResponse.VisitListBookingsResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// PressButton operation middleware
+func (sh *strictHandler) PressButton(ctx *gin.Context) {
+	var request PressButtonRequestObject
+
+	var body PressButtonJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PressButton(ctx, request.(PressButtonRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PressButton")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(PressButtonResponseObject); ok {
+		if err := validResponse.VisitPressButtonResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {
@@ -10725,6 +11400,50 @@ func (sh *strictHandler) BeginDeployment(ctx *gin.Context, deployment Deployment
 		sh.options.HandlerErrorFunc(ctx, err)
 	} else if validResponse, ok := response.(BeginDeploymentResponseObject); ok {
 		if err := validResponse.VisitBeginDeploymentResponse(ctx.Writer); err != nil {
+			sh.options.ResponseErrorHandlerFunc(ctx, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(ctx, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// BrakeDeployment operation middleware
+func (sh *strictHandler) BrakeDeployment(ctx *gin.Context, deployment DeploymentID) {
+	var request BrakeDeploymentRequestObject
+
+	request.Deployment = deployment
+
+	var body BrakeDeploymentJSONRequestBody
+	var err error
+	// A request validator built on kin-openapi's openapi3filter with
+	// KeepValidatedValue leaves the value it validated on the body. Bind
+	// that value, matching member names exactly, so the handler receives
+	// what was validated instead of a second, case-insensitive decode.
+	if vb, ok := ctx.Request.Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+		err = ctx.ShouldBindJSON(&body)
+	} else if binding.Validator != nil {
+		// ShouldBindJSON runs the struct validator after decoding; keep that.
+		err = binding.Validator.ValidateStruct(&body)
+	}
+	if err != nil {
+		sh.options.RequestErrorHandlerFunc(ctx, err)
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx *gin.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BrakeDeployment(ctx, request.(BrakeDeploymentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BrakeDeployment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		sh.options.HandlerErrorFunc(ctx, err)
+	} else if validResponse, ok := response.(BrakeDeploymentResponseObject); ok {
+		if err := validResponse.VisitBrakeDeploymentResponse(ctx.Writer); err != nil {
 			sh.options.ResponseErrorHandlerFunc(ctx, err)
 		}
 	} else if response != nil {

@@ -174,7 +174,11 @@ tokens:
   - {person: "{{.Name}}", role: {{.Role}}, sbu: "*", token: "file:{{$.Dir}}/secrets/person-{{.Name}}"}
 {{- end}}
 jenkins:
-  - {name: main, url: "{{.Jenkins}}", user: railyard, token: "file:{{.Dir}}/secrets/railyard-to-jenkins"}
+  - name: main
+    url: "{{.Jenkins}}"
+    user: railyard
+    token: "file:{{.Dir}}/secrets/railyard-to-jenkins"
+    people: {release-engineer: release-engineer}
 prometheus: {{.Prometheus}}
 `))
 

@@ -214,6 +214,10 @@ func (y *Yard) startJenkins(context.Context) error {
 	if err != nil {
 		return err
 	}
+	person, err := y.secret("person")
+	if err != nil {
+		return err
+	}
 	engine, err := groovy.New(map[string]fs.FS{jenkinsfiles.LibraryName: jenkinsfiles.Library()})
 	if err != nil {
 		return err
@@ -222,7 +226,10 @@ func (y *Yard) startJenkins(context.Context) error {
 	go func() { _ = engine.Warm() }() // while the rest starts; the first build says what is wrong
 	y.jenkins = jenkinstest.Options{
 		Dir: filepath.Join(y.Dir, "jenkins"), Addr: ports.Address(port), ContextPath: "/jenkins", RootURL: jenkinstest.RootURLAuto, AnonymousRead: true,
-		Users:     []jenkinstest.User{{Name: "railyard", Token: ours, Permissions: []string{"Overall/Administer"}}},
+		Users: []jenkinstest.User{
+			{Name: "railyard", Token: ours, Permissions: []string{"Overall/Administer"}},
+			{Name: "release-engineer", Token: person, Permissions: []string{"Overall/Read", "Job/Read", "Job/Build", "Job/Cancel"}},
+		},
 		Executors: 4, QuietPeriod: 0,
 		Env: map[string]string{
 			"RAILYARD_URL": y.URL, "PATH": filepath.Join(y.Dir, "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
@@ -239,6 +246,11 @@ func (y *Yard) startJenkins(context.Context) error {
 	y.onClose(func() error { return y.Jenkins.Close() })
 	for _, p := range y.options.Pools {
 		if err := y.Jenkins.CreateJob("deliver/"+p.App, jenkinsfiles.Deliver(p.App)); err != nil {
+			return err
+		}
+	}
+	for name, definition := range jenkinsfiles.Buttons() {
+		if err := y.Jenkins.CreateJob("railyard/"+name, definition); err != nil {
 			return err
 		}
 	}
