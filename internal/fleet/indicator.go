@@ -149,5 +149,8 @@ func (i Indicator) LooksBack() Duration {
 	if i.Rank != nil {
 		return i.Rank.Window()
 	}
+	if i.Check != nil {
+		return defaultBefore // what failed before the roll too is told with it
+	}
 	return 0
 }

@@ -28,6 +28,7 @@ func (l look) judgeChecks(i fleet.Indicator, r Reading) []verdict.Finding {
 		default:
 			f.Value, f.Samples = float64(tries.Failed), int64(tries.Runs)
 			f = tried(i, f, *tries, what)
+			f = triedBefore(f, r.Before, s)
 		}
 		findings = append(findings, f)
 	}
@@ -45,6 +46,27 @@ func tried(i fleet.Indicator, f verdict.Finding, t Tries, what string) verdict.F
 	default:
 		f = breached(i, f)
 		f.Reason = fmt.Sprintf("%s failed %d of %d times: %s; %s check", what, t.Failed, t.Runs, t.Words, kindWord(i))
+	}
+	return f
+}
+
+// triedBefore tells how often the same test failed before the roll. It changes no outcome: visitors do not care whose fault it is.
+func triedBefore(f verdict.Finding, past *Past, s subject) verdict.Finding {
+	if past == nil {
+		return f
+	}
+	before := past.Servers[s.server].Tries
+	if s.server == "" {
+		before = nil
+		if past.Exposed != nil {
+			before = past.Exposed.Tries
+		}
+	}
+	if before == nil || before.Runs <= 0 || before.Failed < 0 || before.Failed > before.Runs {
+		return f
+	}
+	if f.Outcome != verdict.Pass || before.Failed > 0 {
+		f.Reason += fmt.Sprintf("; before the roll it failed %d of %d times", before.Failed, before.Runs)
 	}
 	return f
 }

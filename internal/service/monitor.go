@@ -9,6 +9,7 @@ import (
 	sourceexec "railyard/internal/rollmon/source/exec"
 	"railyard/internal/rollmon/source/junit"
 	"railyard/internal/rollmon/source/known"
+	"railyard/internal/rollmon/source/past"
 	"railyard/internal/rollmon/source/prometheus"
 	"railyard/internal/rollmon/source/urlcheck"
 	"railyard/internal/rollmon/source/zabbix"
@@ -20,6 +21,7 @@ func (s *Service) makeMonitor(c controllers) (*rollmon.Monitor, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.sampler = &rollmon.Sampler{Topology: s.topology.get, Sources: sources, Store: s.store, Log: s.log, Owner: owner(s.config.Name)}
 	s.recorder = rollmon.NewRecorder(s.store, s.log)
 	return rollmon.NewMonitor(s.topology.get, sources, now, s.log).WithRecord(s.recorder.Note), nil
 }
@@ -56,9 +58,9 @@ func (s *Service) makeSources(c controllers) ([]rollmon.Source, error) {
 	reports := testReports{controllers: c, topology: s.topology.get, roll: s.store.Roll, coach: s.store.Coach}
 	ready := &readiness{sites: s.sites, roll: s.store.Roll}
 	sources := []rollmon.Source{
-		urlcheck.New(rollmon.Addresses(s.topology.get), urltest.NewClient()),
+		past.NewSampled(urlcheck.New(rollmon.Addresses(s.topology.get), urltest.NewClient()), s.store),
 		known.NewPeople(s.entered), known.NewRollingLog(s.steps), known.NewReadiness(ready.conditions),
-		sourceexec.New(), junit.New(reports.builds),
+		past.NewSampled(sourceexec.New(), s.store), junit.New(reports.builds),
 	}
 	if s.config.Prometheus != "" {
 		source, err := prometheus.New(s.config.Prometheus, prometheus.Options{})

@@ -40,6 +40,7 @@ type Service struct {
 	auditor  *roller.Auditor
 	surveyor *roller.Surveyor // for people's orders
 	recorder *rollmon.Recorder
+	sampler  *rollmon.Sampler
 	http     *http.Server
 }
 
@@ -199,6 +200,7 @@ func (s *Service) run(ctx context.Context) error {
 	group.Go(func() error { return s.runner.Run(ctx, news) })
 	group.Go(func() error { return s.auditor.Run(ctx) })
 	group.Go(func() error { return s.recorder.Run(ctx) })
+	group.Go(func() error { return s.sampler.Run(ctx) })
 	group.Go(func() error { return s.prune(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
