@@ -58,7 +58,10 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("%s: jenkins answered %d", e.Object, e.Status)
+	text := e.Object
+	if e.Status >= 300 { // else what it answered is what refuses
+		text += fmt.Sprintf(": jenkins answered %d", e.Status)
+	}
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
