@@ -106,11 +106,13 @@ func TestARollOfASharedServerHoldsBothPoolsAndTheFloorOfBoth(t *testing.T) {
 	}
 
 	y.orderHAProxy("set server PROD_hotel-web/box-2 state ready")
+	y.until("box-2 is back", func() bool { return y.up("hotel-web") == 2 })
 	answer, err := y.client.CommandRollWithResponse(t.Context(), "r-1", api.CommandRollJSONRequestBody{Command: api.Resume, Reason: "box-2 is back"})
 	fatal(t, err)
 	if answer.JSON202 == nil {
 		t.Fatalf("resume: %s", answer.Body)
 	}
+	y.until("it goes on", func() bool { return !y.pausedFor("r-1", "") })
 	y.done("r-1")
 	if held := y.held("hotel-api") + y.held("hotel-web"); held != "" {
 		t.Errorf("still held: %s", held)
