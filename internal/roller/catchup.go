@@ -48,7 +48,7 @@ func PlanCatchUp(o CatchUpOrder, now time.Time) (Roll, []event.Event, error) {
 	for i := range r.Targets {
 		t := &r.Targets[i]
 		if t.State == Settled && mends[t.Server] {
-			t.State, t.Note, t.Touched = Waiting, "", false // it runs the revision, at another weight
+			t.State, t.Note, t.Touched, t.Ordered = Waiting, "", false, false // it runs the revision, at another weight
 		}
 		if t.State == Waiting {
 			work = append(work, t.Server)

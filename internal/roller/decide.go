@@ -52,6 +52,7 @@ type decider struct {
 	obs     Observation
 	now     time.Time
 	floor   *floor
+	heldUp  bool // the floor kept a server in that is to be taken
 	actions []Action
 	events  []event.Event
 	handled []int64

@@ -52,7 +52,7 @@ func layout(r *Roll, obs Observation, now time.Time) {
 	slices.Sort(live)
 	slices.Sort(out)
 	r.Targets = nil
-	smoke, rest := smokeWithin(*r, obs, smoke)
+	smoke, rest, out := smokeWithin(r, obs, smoke, out)
 	live = append(live, rest...)
 	slices.Sort(live)
 	for _, name := range smoke {
@@ -80,27 +80,40 @@ func newTarget(r *Roll, s ServerState, batch int, now time.Time) Target {
 		t.State, t.Note = Owed, r.obstacle(s)
 	case s.Host.Runs(r.To) && s.inRotation(r.Balanced):
 		t.State, t.Note, t.Touched = Settled, "already on the revision", true
+		t.Ordered = r.Balanced && s.Member.Weight != fullWeight // and is brought to its full share
 	}
 	return t
 }
 
-// smokeWithin chooses the smoke servers of batch 0. They are all out of rotation together while they are tested, so no more
-// live ones are taken than the floor allows; the others are rolled with the rest.
-func smokeWithin(r Roll, obs Observation, smoke []string) (chosen, rest []string) {
-	f, live := newFloor(r, obs), 0
-	for _, name := range smoke {
-		s := obs.Servers[name]
-		in := s.inRotation(r.Balanced)
-		if !f.take(s, r.Balanced) && (!in || live > 0) {
-			rest = append(rest, name)
-			continue
-		}
-		if in {
-			live++
+// smokeWithin chooses the servers of batch 0. They are all out of rotation together while they are tested, so no more live ones
+// are taken than the floors allow; the others are rolled with the rest. Where the floors allow none at all, a server that is out
+// already stands in: it costs nobody anything, and brings the floor what it lacks. It is taken from out.
+func smokeWithin(r *Roll, obs Observation, smoke, out []string) (chosen, rest, left []string) {
+	f := newFloor(*r, obs)
+	works := func(name string) bool { return newTarget(r, obs.Servers[name], 0, time.Time{}).State == Waiting }
+	any := len(smoke) == 0
+	live := slices.DeleteFunc(slices.Clone(smoke), func(name string) bool {
+		if obs.Servers[name].inRotation(r.Balanced) {
+			return false
 		}
 		chosen = append(chosen, name)
+		any = any || works(name)
+		return true
+	})
+	for _, name := range live {
+		if r.AllowDowntime || f.take(obs.Servers[name], r.Balanced) {
+			chosen, any = append(chosen, name), true
+			continue
+		}
+		rest = append(rest, name)
 	}
-	return chosen, rest
+	if any {
+		return chosen, rest, out
+	}
+	if i := slices.IndexFunc(out, works); i >= 0 {
+		return append(chosen, out[i]), rest, slices.Delete(slices.Clone(out), i, i+1)
+	}
+	return append(chosen, rest[:min(1, len(rest))]...), rest[min(1, len(rest)):], out // it waits, and the roll says for what
 }
 
 // interleave spreads the servers that are out evenly among the live ones, so that no batch holds all the live ones while

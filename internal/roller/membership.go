@@ -1,6 +1,7 @@
 package roller
 
 import (
+	"fmt"
 	"slices"
 
 	"railyard/internal/event"
@@ -44,6 +45,29 @@ func (d *decider) lateBatch() int {
 		return d.Batches
 	}
 	return d.Batches + 1
+}
+
+// bringForward lets servers that are out of rotation already go before their batch, when the floor holds up the batch in work and
+// nobody is on the way back: bringing one back costs nobody anything, and then another may go. It reports whether there were any.
+// The live ones stay in their batches.
+func (d *decider) bringForward() (any bool) {
+	onTheWay := func(t Target) bool { return t.State == Active && (t.Pulled || t.Step != PullOut) }
+	if d.Stage != Rolling || d.Roll.Pause != nil || d.obs.BalancerError != "" || d.inBatch(-1, onTheWay) > 0 {
+		return false
+	}
+	for i := range d.Targets {
+		t := &d.Targets[i]
+		s := d.obs.Servers[t.Server]
+		if t.State == Waiting && t.Batch > d.Batch && s.Asked && !s.Unlisted && !s.inRotation(d.Balanced) {
+			d.tell(event.Event{What: "server_brought_forward", Server: t.Server,
+				Why: fmt.Sprintf("it is out of rotation, and batch %d cannot go before another is back", d.Batch)})
+			t.Batch, any = d.Batch, true
+		}
+	}
+	if any {
+		sortTargets(d.Targets)
+	}
+	return any
 }
 
 const (

@@ -38,6 +38,9 @@ func (d *decider) work() (settled bool) {
 			d.rest(t, s)
 		}
 	}
+	if d.heldUp && d.bringForward() {
+		settled = true
+	}
 	return settled
 }
 
@@ -118,7 +121,8 @@ func (d *decider) takeOut(t *Target, s ServerState) bool {
 		d.wakeIn(time.Millisecond) // look first
 		return false
 	case !d.floor.take(s, d.Balanced):
-		return false // another must come back first
+		d.heldUp = true // another must come back first
+		return false
 	}
 	t.Pulled, t.Since = true, d.now
 	if !d.Balanced {
