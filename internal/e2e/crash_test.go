@@ -34,16 +34,20 @@ type crashYard struct {
 
 const servers = 3
 
-func openCrashYard(t *testing.T) *crashYard {
+func openCrashYard(t *testing.T, change ...func(*yard.Options)) *crashYard {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("the yard did not open in a minute"))
 	defer cancel()
 	pool := yard.Pool{App: apps.PublicAPI, Kind: "api", Traffic: true, Servers: map[string]int{"PROD": servers}}
-	y, err := yard.Start(ctx, yard.Options{
+	options := yard.Options{
 		Dir: shortDir(t), Railyard: railyard, Pools: []yard.Pool{pool}, Rate: 60,
 		Speed:        yard.Speed{Baking: 300 * time.Millisecond, Pause: 100 * time.Millisecond, Watch: 100 * time.Millisecond},
 		NoIndicators: true,
-	})
+	}
+	for _, c := range change {
+		c(&options)
+	}
+	y, err := yard.Start(ctx, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,31 +152,44 @@ func launch(dir string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{Port: port, Socket: filepath.Join(dir, "s"), dir: dir, ended: make(chan struct{})}
+	err = s.run(append(serverArgs(s, common(dir)), "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=200"))
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// serverArgs are the options of any server. What is written only has to survive in memory: no test takes the power away.
+func serverArgs(s *Server, common []string) []string {
+	return append(common, "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--socket="+s.Socket,
+		"--pid-file="+filepath.Join(s.dir, "pid"), "--log-error="+filepath.Join(s.dir, "log.err"), "--skip-name-resolve",
+		"--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--sync-frm=0")
+}
+
+// run starts the server and waits until it answers.
+func (s *Server) run(args []string) error {
 	program, err := exec.LookPath("mariadbd")
 	if err != nil {
 		program = "/usr/sbin/mariadbd" // not in every user's path
 	}
-	// What is written only has to survive in memory: no test takes the power away from the server.
-	cmd := exec.Command(program, append(common(dir), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--socket="+s.Socket,
-		"--pid-file="+filepath.Join(dir, "pid"), "--log-error="+filepath.Join(dir, "log"), "--skip-name-resolve",
-		"--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--sync-frm=0", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=200")...)
+	cmd := exec.Command(program, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := s.spawn(cmd); err != nil {
-		return nil, err
+		return err
 	}
 	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	cfg.User, cfg.Net, cfg.Addr = "root", "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
 	cfg.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.admin = sql.OpenDB(connector)
 	if err := s.answer(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log"))
-		return nil, errors.Join(fmt.Errorf("%w; its log:\n%s", err, log), s.admin.Close(), s.kill())
+		log, _ := os.ReadFile(filepath.Join(s.dir, "log.err"))
+		return errors.Join(fmt.Errorf("%w; its log:\n%s", err, log), s.admin.Close(), s.kill())
 	}
-	return s, nil
+	return nil
 }
 
 // spawn starts the server and follows its end. The kernel ends a child when the thread that started it ends, so that
