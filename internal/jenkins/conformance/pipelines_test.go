@@ -13,11 +13,11 @@ import (
 )
 
 // pipeline creates a Pipeline job in the folder and starts its first build.
-func (x *target) pipeline(t *testing.T, name string, s script) {
+func (x *target) pipeline(t *testing.T, name, script string) {
 	t.Helper()
 	x.post(t, x.path("")+"/createItem?name="+name, "application/xml;charset=utf-8", fmt.Sprintf(`<flow-definition><properties/>`+
 		`<definition class="org.jenkinsci.plugins.workflow.cps.CpsFlowDefinition"><script>%s</script><sandbox>true</sandbox></definition>`+
-		`<triggers/><disabled>false</disabled></flow-definition>`, html.EscapeString(s.groovy))).want(t, http.StatusOK)
+		`<triggers/><disabled>false</disabled></flow-definition>`, html.EscapeString(script))).want(t, http.StatusOK)
 	x.post(t, x.path(name)+"/build?delay=0sec", "", "").want(t, http.StatusCreated)
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"railyard/internal/jenkins"
 	"railyard/internal/jenkins/jenkinstest"
+	"railyard/internal/jenkins/jenkinstest/groovy"
 )
 
 var (
@@ -46,7 +47,16 @@ func newTarget(t *testing.T) *target {
 		http: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
 	if x.url == "" {
-		s, err := jenkinstest.Start(jenkinstest.Options{Dir: t.TempDir(), ContextPath: "/jenkins", RootURL: "http://ci.example.org/jenkins/", Engine: engine(allScripts...)})
+		pipelines, err := groovy.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := pipelines.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		s, err := jenkinstest.Start(jenkinstest.Options{Dir: t.TempDir(), ContextPath: "/jenkins", RootURL: "http://ci.example.org/jenkins/", Engine: pipelines})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +248,7 @@ func (x *target) repository(t *testing.T) string {
 		t.Fatal("this case needs -jenkins-git: a repository that the controller can clone, with a branch feature/x and a Jenkinsfile in it")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "Jenkinsfile"), []byte(failing.groovy), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "Jenkinsfile"), []byte(failing), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
