@@ -118,7 +118,7 @@ func verdictOf(v *verdict.Verdict) *api.Verdict {
 	if v == nil {
 		return nil
 	}
-	out := api.Verdict{Outcome: api.VerdictOutcome(v.Outcome), Reason: v.Reason, At: v.At, Stage: v.Stage, Batch: v.Batch, Findings: []api.Finding{}}
+	out := api.Verdict{Outcome: api.VerdictOutcome(v.Outcome), Reason: v.Reason, At: v.At, Stage: v.Stage, Batch: v.Batch, Findings: []api.Finding{}, Left: optional(v.Left)}
 	for _, f := range v.Findings {
 		out.Findings = append(out.Findings, api.Finding{Indicator: f.Indicator, Server: optional(f.Server), Outcome: string(f.Outcome),
 			Value: finite(&f.Value), Limit: finite(&f.Limit), Baseline: finite(f.Baseline), Before: finite(f.Before), Samples: optional(f.Samples),

@@ -446,7 +446,7 @@ func roll() roller.Roll {
 		Author: event.Railyard, To: roller.NewRevision(newRelease), From: roller.NewRevision(oldRelease), Size: 3, MinUp: 2,
 		Stage: roller.Baking, StageSince: start.Add(100 * time.Second), Batches: 2, Reason: "smoke servers are tested and take 25 % of their share",
 		Verdict: &verdict.Verdict{Outcome: verdict.Pending, Reason: "5xx: 40 of at least 200 requests seen", At: start.Add(110 * time.Second), Stage: "baking",
-			Findings: []verdict.Finding{{Indicator: "5xx", Server: "hotel-api-1", Outcome: verdict.Pending, Value: 0.5, Limit: 1, Baseline: &baseline,
+			Left: 960, Findings: []verdict.Finding{{Indicator: "5xx", Server: "hotel-api-1", Outcome: verdict.Pending, Value: 0.5, Limit: 1, Baseline: &baseline,
 				Samples: 40, Reason: "40 of at least 200 requests seen"}}},
 		Targets: []roller.Target{
 			{Server: "hotel-api-1", Batch: 0, State: roller.Settled, Since: start, Touched: true, Exposed: true},

@@ -110,7 +110,8 @@ func (d *drive) run(ctx context.Context) error {
 			d.hands.finished(done)
 			d.eyes.after(done, d.site)
 		case v := <-d.answers:
-			d.verdict, d.asking = &v, false
+			brief := v.Brief()
+			d.verdict, d.asking = &brief, false
 		case <-wake.C:
 		}
 	}

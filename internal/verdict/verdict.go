@@ -5,6 +5,7 @@
 package verdict
 
 import (
+	"slices"
 	"time"
 
 	"railyard/internal/fleet"
@@ -69,6 +70,24 @@ type Verdict struct {
 	Stage    string    `json:"stage"`
 	Batch    int       `json:"batch"`
 	Findings []Finding `json:"findings"` // one per indicator and server (or per indicator where the scope is wider)
+	// Left is how many findings Brief left out.
+	Left int `json:"left,omitempty"`
+}
+
+// briefly is how many findings a brief verdict has at most.
+const briefly = 40
+
+// Brief is the verdict with its worst findings alone, the worst first: what a roll carries along and people look at. One on
+// 500 servers has thousands; all of them are kept with what they were made from.
+func (v Verdict) Brief() Verdict {
+	if len(v.Findings) <= briefly {
+		return v
+	}
+	worst := slices.Clone(v.Findings)
+	slices.SortStableFunc(worst, func(a, b Finding) int { return rank(b.Outcome) - rank(a.Outcome) })
+	v.Left += len(worst) - briefly
+	v.Findings = slices.Clip(worst[:briefly])
+	return v
 }
 
 // Finding is one indicator's part of a verdict, with the numbers it was made from.

@@ -871,12 +871,15 @@ type Traveller struct {
 
 // Verdict defines model for Verdict.
 type Verdict struct {
-	At       time.Time      `json:"at"`
-	Batch    int            `json:"batch"`
-	Findings []Finding      `json:"findings"`
-	Outcome  VerdictOutcome `json:"outcome"`
-	Reason   string         `json:"reason"`
-	Stage    string         `json:"stage"`
+	At       time.Time `json:"at"`
+	Batch    int       `json:"batch"`
+	Findings []Finding `json:"findings"`
+
+	// Left how many findings are left out here, none of them worse; the verdicts of a Coach have all
+	Left    *int           `json:"left,omitempty"`
+	Outcome VerdictOutcome `json:"outcome"`
+	Reason  string         `json:"reason"`
+	Stage   string         `json:"stage"`
 }
 
 // VerdictOutcome defines model for Verdict.Outcome.
