@@ -37,6 +37,7 @@ type Push struct {
 	Coach          string           `json:"coach"`
 	Reason         string           `json:"reason"`
 	QueuedMS       float64          `json:"push_to_queued_ms"` // from the start of git push until Jenkins had the build; 0 = it never had
+	Breach         *Breach          `json:"breach,omitempty"`  // how fast a hard breach was answered
 
 	expected string
 }
@@ -77,6 +78,9 @@ func (t *teller) sum(ctx context.Context, c chapter, coach api.Coach, from, to t
 		if b.Queued != nil {
 			p.QueuedMS = float64(b.Queued.Sub(from).Microseconds()) / 1000
 		}
+	}
+	if p.Breach, err = t.breach(ctx, coach); err != nil {
+		return Push{}, err
 	}
 	words := strings.ToUpper(p.Verdict) + "."
 	if !c.first {
@@ -181,6 +185,12 @@ func (r Report) print(out io.Writer) {
 	}
 	w.Flush()
 	fmt.Fprintf(out, "From git push to queued in Jenkins: median %.0f ms, p95 %.0f ms (%d pushes).\n", r.Queued.Median, r.Queued.P95, r.Queued.N)
+	for _, p := range r.Pushes {
+		if b := p.Breach; b != nil {
+			fmt.Fprintf(out, "%s: the breach was in Prometheus %.1f s after the exposure, judged %.0f ms and answered %.0f ms later (scraped every %.0f ms).\n",
+				p.Name, b.VisibleS, b.JudgedMS, b.ActedMS, b.ScrapeMS)
+		}
+	}
 	for _, p := range r.Pushes {
 		fmt.Fprintf(out, "%s: %s\n", p.Name, p.Reason)
 	}
