@@ -40,6 +40,8 @@ type Environment struct {
 type SBU struct {
 	Name  string `yaml:"name"`  // "hotel"
 	Title string `yaml:"title"` // "Hotel / 酒店"
+	// Controller is the Jenkins that builds the SBU's apps unless they name another; default "main".
+	Controller string `yaml:"controller,omitempty"`
 }
 
 // Kind says what sort of resource an application is. It orders waves: image and database, then web, api, app.
@@ -80,7 +82,7 @@ type App struct {
 
 // Jenkins names the job that builds an app.
 type Jenkins struct {
-	Controller string `yaml:"controller"` // "main"
+	Controller string `yaml:"controller"` // "main"; by default the SBU's
 	Job        string `yaml:"job"`        // "deliver/hotel-api", the full name
 }
 

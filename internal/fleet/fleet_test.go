@@ -260,3 +260,21 @@ func TestASharedServerMakesNeighboursOfItsSites(t *testing.T) {
 		}
 	}
 }
+
+func TestAnSBUMayHaveAJenkinsOfItsOwn(t *testing.T) {
+	data, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(data), "{name: hotel, title", "{name: hotel, controller: hotels, title", 1)
+	text = strings.Replace(text, "jenkins: {job: deliver/hotel-app}", "jenkins: {job: deliver/hotel-app, controller: other}", 1)
+	topology, err := fleet.Load("topology.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"public-api": "main", "hotel-api": "hotels", "hotel-app": "other"} {
+		if app, _ := topology.App(name); app.Jenkins.Controller != want {
+			t.Errorf("%s is built on %q, want %q", name, app.Jenkins.Controller, want)
+		}
+	}
+}

@@ -59,6 +59,11 @@ func (t *Topology) applyDefaults() {
 		if app.Kind == KindImage || app.Kind == KindWeb {
 			fill(&app.KeepDays, defaultKeepDays)
 		}
+		for _, sbu := range t.SBUs {
+			if sbu.Name == app.SBU {
+				fill(&app.Jenkins.Controller, sbu.Controller)
+			}
+		}
 		fill(&app.Jenkins.Controller, defaultController)
 		for j := range app.Smoke {
 			app.Smoke[j].applyDefaults()
