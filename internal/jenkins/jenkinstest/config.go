@@ -43,6 +43,8 @@ type config struct {
 	script      string // of a Pipeline whose script stands in the job
 	scm         *SCM   // of a Pipeline whose script is in a repository
 
+	webhook *webhookTrigger // nil for none
+
 	abortPrevious bool // a newer build supersedes the one that runs
 	doc           *configxml.Node
 }
@@ -87,6 +89,7 @@ func parseConfig(doc []byte) (*config, error) {
 		}
 	}
 	c.readDefinition(root)
+	c.readTriggers(root)
 	if builders := root.Child("builders"); builders != nil {
 		for _, b := range builders.Kids {
 			if b.Name != "hudson.tasks.Shell" {

@@ -13,6 +13,11 @@ func (q *request) route() {
 		q.plainPage(http.StatusOK, "Sign in to Jenkins")
 		return
 	}
+	if len(q.rest) > 0 && q.rest[0] == "generic-webhook-trigger" {
+		q.next()
+		q.invokeWebhook()
+		return
+	}
 	if !q.allowed(overallRead) {
 		return
 	}
