@@ -38,8 +38,10 @@ func (c *checker) checkBearing(at, subject string, ind Indicator) {
 	if c.doc.Has(at + ".scope") {
 		c.oneOf(at+".scope", subject, "scope", string(ind.Scope), words(scopes(ind)...)...)
 	}
-	if c.doc.Has(at + ".worse") {
-		c.oneOf(at+".worse", subject, "worse", string(ind.Worse), words(WorseHigher, WorseLower)...)
+	if c.doc.Has(at+".worse") && c.oneOf(at+".worse", subject, "worse", string(ind.Worse), words(WorseHigher, WorseLower)...) {
+		if by := ind.JudgedBy(); ind.Worse == WorseLower && (by == JudgeRatio || by == JudgeCheck || by == JudgeReport) {
+			c.say(at+".worse", subject, "worse: more failures of a "+by+" are always worse", "remove it, or judge by value or rank")
+		}
 	}
 	if c.doc.Has(at + ".weight") {
 		switch {
@@ -77,7 +79,7 @@ func (c *checker) checkSubstance(at, subject string, ind Indicator) {
 		path := at + "." + judge
 		switch judge {
 		case JudgeRatio:
-			c.checkRatio(path, subject, *ind.Ratio)
+			c.checkRatio(path, subject, ind)
 		case JudgeValue:
 			c.checkValue(path, subject, ind)
 		case JudgeCheck:
@@ -92,7 +94,8 @@ func (c *checker) checkSubstance(at, subject string, ind Indicator) {
 	}
 }
 
-func (c *checker) checkRatio(at, subject string, r RatioIndicator) {
+func (c *checker) checkRatio(at, subject string, ind Indicator) {
+	r := *ind.Ratio
 	c.query(at+".failures", subject, "ratio: failures", r.Failures)
 	c.query(at+".attempts", subject, "ratio: attempts", r.Attempts)
 	switch {
@@ -104,7 +107,7 @@ func (c *checker) checkRatio(at, subject string, r RatioIndicator) {
 	if r.MinAttempts < 1 {
 		c.say(at+".min_attempts", subject, fmt.Sprintf("ratio: min_attempts %d would judge on no traffic at all", r.MinAttempts), "write 1 or more; 20 when left out")
 	}
-	c.checkCompare(at+".compare", subject, "ratio: compare", r.Compare)
+	c.checkCompare(at+".compare", subject, "ratio: compare", ind)
 }
 
 func (c *checker) checkValue(at, subject string, ind Indicator) {
@@ -120,10 +123,11 @@ func (c *checker) checkValue(at, subject string, ind Indicator) {
 	}
 	c.positive(at+".consecutive", subject, "value: consecutive", v.Consecutive)
 	c.positive(at+".total", subject, "value: total", v.Total)
-	c.checkCompare(at+".compare", subject, "value: compare", v.Compare)
+	c.checkCompare(at+".compare", subject, "value: compare", ind)
 }
 
-func (c *checker) checkCompare(at, subject, field string, compare *Compare) {
+func (c *checker) checkCompare(at, subject, field string, ind Indicator) {
+	compare := ind.Compares()
 	if compare == nil {
 		return
 	}
@@ -131,7 +135,11 @@ func (c *checker) checkCompare(at, subject, field string, compare *Compare) {
 		c.say(at, subject, field+": with is missing, so nothing would be compared", "write with: [before, control], or one of them")
 	}
 	for j, baseline := range compare.Against {
-		c.oneOf(fmt.Sprintf("%s.with[%d]", at, j), subject, field+": with", baseline, BaselineBefore, BaselineControl)
+		path := fmt.Sprintf("%s.with[%d]", at, j)
+		c.oneOf(path, subject, field+": with", baseline, BaselineBefore, BaselineControl)
+		if baseline == BaselineControl && ind.In() == ScopePool {
+			c.say(path, subject, field+": with: a pool is one, and no part of it is left to compare with", "compare with before, or choose another scope")
+		}
 	}
 	if !c.doc.Has(at + ".increase") {
 		c.say(at, subject, field+": increase is missing", "write by how many percent it may be worse than its baseline, such as increase: 50")

@@ -74,11 +74,21 @@ func (j ratioJudge) subject(s subject, level float64, groupPasses bool) verdict.
 		return j.finding(s.server, verdict.NoData, t, "on "+s.where+": "+problem)
 	}
 	f := j.judged(s.server, s.where, t, level)
-	if groupPasses && f.Outcome == verdict.Pending && inLine(t.failures, t.attempts, j.limit) {
+	if groupPasses && f.Outcome == verdict.Pending && j.inLine(t, level) {
 		f.Outcome = verdict.Pass
 		f.Reason = j.words(s.where, t) + "; in line with its batch"
 	}
 	return f
+}
+
+// inLine reports whether a tally is nothing unusual, for the limit and for what the comparison allows.
+func (j ratioJudge) inLine(t tally, level float64) bool {
+	if j.indicator.Ratio.Compare != nil {
+		if a, ok := j.allowance(level); ok && !inLine(t.failures, t.attempts, a.percent/100) {
+			return false
+		}
+	}
+	return inLine(t.failures, t.attempts, j.limit)
 }
 
 // judged holds a tally against the limit and, unless that breaches already, against the baselines.

@@ -126,6 +126,11 @@ func (j ratioJudge) compared(f verdict.Finding, where string, t tally, alpha flo
 		}
 		return f
 	case !breaches(t.failures, t.attempts, lenient.percent/100, alpha/2):
+		if f.Outcome == verdict.Pass && !seenEnough(t.failures, t.attempts, lenient.percent/100) {
+			f.Outcome = verdict.Pending
+			f.Reason = fmt.Sprintf("%s; comparison allows %s %%, and there are too few attempts to tell it from %s %%", f.Reason,
+				number(lenient.percent), number(100*tooMuch(lenient.percent/100)))
+		}
 		return f
 	}
 	p := fisher(t, lenient.baseline)
