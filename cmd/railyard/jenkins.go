@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"railyard/internal/fleet"
+	"railyard/internal/jenkins"
 	"railyard/internal/jenkins/provision"
 	"railyard/internal/service"
 	"railyard/internal/yamlfile"
@@ -22,8 +23,14 @@ func newJenkins() *cobra.Command {
 	return cmd
 }
 
-// jobOf is the job that builds an app.
-func jobOf(app fleet.App) []byte { return jenkinsfiles.Deliver(app.Name) }
+// itemsOf lists what a controller is to have: the jobs and views that the topology asks for, and the folder of buttons.
+func itemsOf(t *fleet.Topology, controller, buttons string) []provision.Want {
+	items := provision.Wanted(t, controller, func(app fleet.App) []byte { return jenkinsfiles.Deliver(app.Name) })
+	for name, config := range jenkinsfiles.Buttons() {
+		items = append(items, provision.Want{Item: jenkins.Item{Name: buttons + "/" + name}, Config: config})
+	}
+	return items
+}
 
 // syncing are the arguments of jenkins sync.
 type syncing struct {
@@ -36,8 +43,8 @@ func newJenkinsSync() *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
 		Use: "sync --config FILE", Short: "Make the jobs on the controllers be those that the topology asks for",
-		Long: `Creates and updates, on every controller of the topology, the folders, the jobs that build its apps, and a view per SBU. It shows
-first what differs: + is created, ~ is changed, ! is left alone, because Railyard did not write it. What Railyard writes is marked
+		Long: `Creates and updates, on every controller of the topology, the folders, the jobs that build its apps, a view per SBU, and the
+buttons by which people act on Coaches (Promote, Rollback, Brake, Resume). It shows first what differs: + is created, ~ is changed, ! is left alone, because Railyard did not write it. What Railyard writes is marked
 in its description; --adopt takes an item over that has no such mark. Nothing is deleted, and a second run finds nothing to do.
 
 The controllers, with user and API token, are those of the service's configuration. The user needs the permissions Job/Create,
@@ -102,7 +109,7 @@ func (s syncing) one(cmd *cobra.Command, j service.Jenkins, t *fleet.Topology, l
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	changes, err := provision.Compare(ctx, c, provision.Wanted(t, j.Name, jobOf), s.adopt)
+	changes, err := provision.Compare(ctx, c, itemsOf(t, j.Name, j.ButtonFolder()), s.adopt)
 	if err != nil {
 		return err
 	}
@@ -121,7 +128,7 @@ func (s syncing) one(cmd *cobra.Command, j service.Jenkins, t *fleet.Topology, l
 }
 
 func newJenkinsDSL() *cobra.Command {
-	var controller string
+	var controller, buttons string
 	cmd := &cobra.Command{
 		Use: "dsl TOPOLOGY", Short: "Print what sync makes as a script for the Job DSL plugin",
 		Long: `Prints a script for the Job DSL plugin that makes the same folders, jobs and views as railyard jenkins sync, for controllers that are
@@ -142,7 +149,7 @@ configured as code. Run it again when the topology or Railyard changes.`,
 			if _, err := chosen(t, []string{controller}); err != nil {
 				return err
 			}
-			script, err := provision.JobDSL(provision.Wanted(t, controller, jobOf))
+			script, err := provision.JobDSL(itemsOf(t, controller, buttons))
 			if err != nil {
 				return err
 			}
@@ -151,6 +158,7 @@ configured as code. Run it again when the topology or Railyard changes.`,
 		},
 	}
 	cmd.Flags().StringVar(&controller, "controller", "", "the controller, when the topology uses several")
+	cmd.Flags().StringVar(&buttons, "buttons", service.Jenkins{}.ButtonFolder(), "folder of the buttons: Promote, Rollback, Brake, Resume")
 	return cmd
 }
 

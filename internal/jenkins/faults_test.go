@@ -93,7 +93,7 @@ func TestFiveHundredTriggersEachBuiltOnce(t *testing.T) {
 		},
 		func() { must(t, s.Restart()) },
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var wg sync.WaitGroup
 	var oneAtATime sync.Mutex

@@ -16,7 +16,8 @@ import (
 // defaultButtons is the folder of the button jobs.
 const defaultButtons = "railyard"
 
-func (j Jenkins) folder() string {
+// ButtonFolder is the folder of the button jobs.
+func (j Jenkins) ButtonFolder() string {
 	if j.Buttons == "" {
 		return defaultButtons
 	}
@@ -40,7 +41,7 @@ func (b buttons) pressed(ctx context.Context, controller, job string, number int
 	if !ok {
 		return denied("no Jenkins controller %q is configured here", controller)
 	}
-	folder := config.folder()
+	folder := config.ButtonFolder()
 	name, ours := strings.CutPrefix(job, folder+"/")
 	if !ours || strings.Contains(name, "/") {
 		return denied("only jobs of the folder %s are buttons", folder)

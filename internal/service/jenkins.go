@@ -38,7 +38,7 @@ func newControllers(configs []Jenkins, log logrus.FieldLogger) (controllers, err
 		if err != nil {
 			return nil, err
 		}
-		all[c.Name] = controller{client, c.folder()}
+		all[c.Name] = controller{client, c.ButtonFolder()}
 	}
 	return all, nil
 }
