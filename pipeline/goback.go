@@ -117,14 +117,24 @@ func (d *decider) returned() bool {
 	return d.end(state, why)
 }
 
+// keepsIt says why a pool does not go back although what it belongs to does, or "".
+func keepsIt(pool string, forward RollFact) string {
+	switch {
+	case forward.Kind == roller.Migration:
+		return pool + " keeps its migration: " + roller.NothingToUndo
+	case forward.From.ID == "":
+		return pool + " keeps it: it was its first release"
+	case forward.From.ID == forward.To.ID:
+		return pool + " ran the same bytes before"
+	}
+	return ""
+}
+
 // siteReturned sees to it that one finished site goes back, and reports whether that has ended, with what is to be said of it.
 func (d *decider) siteReturned(ref rop.RollRef) (note string, ended bool) {
 	forward := d.obs.Rolls[ref.ID]
-	switch forward.From.ID {
-	case "":
-		return ref.Pool + " keeps it: it was its first release", true
-	case forward.To.ID:
-		return ref.Pool + " ran the same bytes before", true
+	if note := keepsIt(ref.Pool, forward); note != "" {
+		return note, true
 	}
 	id := roller.GoBackID(ref.ID, 1)
 	if !slices.ContainsFunc(d.Rolls, func(r rop.RollRef) bool { return r.ID == id }) {

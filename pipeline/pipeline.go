@@ -72,6 +72,7 @@ type Package struct {
 // RollFact is how a roll stands.
 type RollFact struct {
 	ID     string
+	Kind   roller.Kind
 	Stage  roller.Stage
 	Batch  int
 	Of     int // batches

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"railyard/internal/event"
+	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 )
@@ -162,6 +163,17 @@ func TestThePlanOfACoach(t *testing.T) {
 			y.obs.Seat.Departed, y.obs.Seat.Environment = true, "UAT"
 			y.now = y.coach.Plan.Window.To.Time
 			y.steps(2).is(rop.Aboard, "UAT").plan(rop.PlanInUse, "")
+		}},
+		{"its database is migrated and not taken back when what follows is", func(y *yard) {
+			y.obs.Topology.Apps[0].Kind, y.obs.Topology.Apps[0].Restart = fleet.KindDatabase, "./migrate"
+			y.coach.Plan.Resources.Database = []rop.Migration{{App: "hotel-api", BackwardCompatible: true}}
+			y.inPROD()
+			want(y.t, y.rolls[len(y.rolls)-1].Kind, roller.Migration)
+			f := y.obs.Rolls["hotel-1.1-PROD-hotel-api"]
+			f.Kind, f.From, f.To = roller.Migration, roller.Revision{ID: "before"}, roller.Revision{ID: "after"}
+			y.obs.Rolls[f.ID] = f
+			y.end(roller.Done).end(roller.RolledBack).is(rop.RolledBack, "PROD")
+			want(y.t, y.coach.Reason, "production runs what it ran before, but hotel-api keeps its migration: nothing to undo: it is declared backward compatible")
 		}},
 		{"a plan that ends in UAT is released there", func(y *yard) {
 			y.coach.Plan.Environments = []string{"FAT", "UAT"}

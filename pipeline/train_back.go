@@ -100,11 +100,8 @@ func (d *trainDecider) completed(child ar.Child, coaches []string) (waves [][]Tr
 // returnOf sees to the return of one completed pool, and reports whether it has ended, with a note when it could not be.
 func (d *trainDecider) returnOf(child ar.Child, forward TrainRoll) (note string, ended bool) {
 	fact := d.obs.Rolls[forward.ID]
-	switch fact.From.ID {
-	case "":
-		return forward.Pool + " keeps it: it was its first release", true
-	case fact.To.ID:
-		return forward.Pool + " ran the same bytes before", true
+	if note := keepsIt(forward.Pool, fact); note != "" {
+		return note, true
 	}
 	id := roller.GoBackID(forward.ID, 1)
 	if !slices.ContainsFunc(d.Rolls, func(r TrainRoll) bool { return r.ID == id }) {

@@ -189,10 +189,14 @@ func (s *Server) PublishPackage(ctx context.Context, r api.PublishPackageRequest
 		return nil, fmt.Errorf("%w: body: the package of %s is empty", errInvalid, r.Deployment)
 	}
 	p := pipeline.Package{Deployment: r.Deployment, App: build.App, Digest: digest, Size: size, At: s.now()}
-	err = s.Store.PublishPackage(ctx, p, event.Event{
+	checked, err := s.checkMigration(ctx, coach, r.Deployment, build.App, digest, p.At)
+	if err != nil {
+		return nil, fmt.Errorf("publish package of %s: %w", r.Deployment, err)
+	}
+	err = s.Store.PublishPackage(ctx, p, append(checked, event.Event{
 		At: p.At, Actor: actor.String(), Object: "deployment/" + r.Deployment, Coach: coach.ID, What: "package_published",
 		Why: fmt.Sprintf("package of %s, %d bytes", build.App, size), To: digest,
-	})
+	})...)
 	if err != nil {
 		return nil, database(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"railyard/internal/access"
 	"railyard/internal/ar"
 	"railyard/internal/fleet"
+	"railyard/internal/roller"
 	"railyard/pipeline"
 	"railyard/server/api"
 )
@@ -214,6 +215,9 @@ func backOf(c ar.Child, environment string) [][]api.Return {
 			var to []string
 			for _, v := range r.To {
 				to = append(to, v.App+" "+v.Version)
+			}
+			if r.Keeps {
+				to = []string{"stays, " + roller.NothingToUndo}
 			}
 			returns = append(returns, api.Return{Pool: r.Pool, To: strings.Join(to, ", ")})
 		}

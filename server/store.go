@@ -107,6 +107,7 @@ type tokens interface {
 // Packages keeps the bytes of packages; internal/packages implements it. errors.Is: packages.ErrTooLarge.
 type Packages interface {
 	Put(ctx context.Context, r io.Reader, maxBytes int64) (digest string, size int64, err error)
+	Open(ctx context.Context, digest string) (r io.ReadCloser, size int64, err error)
 }
 
 // readPatience bounds a read that no request waits for; those have bounds of their own, see patience.

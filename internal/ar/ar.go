@@ -143,7 +143,8 @@ type SitePlan struct {
 	AllowDowntime bool           `json:"allow_downtime,omitempty"`
 	Balanced      bool           `json:"balanced,omitempty"`
 	Traffic       bool           `json:"traffic,omitempty"`
-	From          []Version      `json:"from"` // what the changing apps run now, by app; of a first release none
+	Migrates      bool           `json:"migrates,omitempty"` // a database: what is done there stays
+	From          []Version      `json:"from"`               // what the changing apps run now, by app; of a first release none
 }
 
 // Version is what an app runs on a site.

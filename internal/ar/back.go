@@ -46,8 +46,9 @@ func (it Itinerary) GoBack(policy Policy, failed ...string) []string {
 
 // Return is one pool on the way back.
 type Return struct {
-	Pool string    `json:"pool"`
-	To   []Version `json:"to"` // what it runs again, by app; empty: it was the first release, so its servers are pulled out and a person decides
+	Pool  string    `json:"pool"`
+	Keeps bool      `json:"keeps,omitempty"` // a database: its migration is backward compatible, so there is nothing to undo
+	To    []Version `json:"to"`              // what it runs again, by app; empty: it was the first release, so its servers are pulled out and a person decides
 }
 
 // WayBack is the way back of a whole child Train in an environment: the waves in reverse, dependents before what they depend on.
@@ -57,7 +58,7 @@ func (c Child) WayBack(environment string) [][]Return {
 		var step []Return
 		for _, s := range w.Stops {
 			if site, ok := s.Site(environment); ok {
-				step = append(step, Return{Pool: s.Pool, To: site.From})
+				step = append(step, Return{Pool: s.Pool, To: site.From, Keeps: site.Migrates})
 			}
 		}
 		if len(step) > 0 {

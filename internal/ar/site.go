@@ -22,7 +22,7 @@ func (y *yard) site(info fleet.SiteInfo, s *stop) SitePlan {
 	p := SitePlan{
 		Environment: info.Ref.Environment, Servers: len(info.Site.Servers), Strategy: info.Strategy,
 		MinUp: info.Strategy.Floor(len(info.Site.Servers)), AllowDowntime: info.MayStop(),
-		Balanced: info.Balanced(), Traffic: info.Pool.Traffic,
+		Balanced: info.Balanced(), Migrates: info.Migrates(), Traffic: info.Pool.Traffic,
 	}
 	if p.AllowDowntime {
 		p.MinUp = 0

@@ -12,6 +12,8 @@ import (
 // identical one; and a roll that is itself a return is not taken back to what it returns from.
 func (d *decider) noWayBack() string {
 	switch {
+	case d.Kind == Migration:
+		return NothingToUndo
 	case d.Kind == Rollback:
 		return fmt.Sprintf("this roll is itself the way back from %s; release that again to go there", d.From.ID)
 	case d.From.ID == d.To.ID && d.From.ID != "":

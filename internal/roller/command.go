@@ -60,6 +60,9 @@ func (d *decider) resume() string {
 	case CauseSoft, CauseDoubt:
 		d.Accepted = true
 	case CauseBudget:
+		if d.Kind == Migration {
+			return "refused: without it there is no migration; retry it, or revoke it"
+		}
 		d.Forgiven = d.failures()
 	case CauseFirst, CauseProgress:
 		if d.Stage == RollingBack && d.From.ID == "" {
@@ -129,6 +132,9 @@ func (d *decider) turnBack(c Command) string {
 		d.unpause()
 		d.enter(Revoked, 0, orDefault(c.Reason, "revoked")+": no server was touched")
 		return "done"
+	}
+	if d.Kind == Migration {
+		return d.stopMigration(c)
 	}
 	if why := d.noWayBack(); why != "" {
 		return "refused: " + why

@@ -101,7 +101,7 @@ func (d *decider) finish(s *Save) {
 			s.Bar = d.From.ID
 		}
 	case RolledBack:
-		if d.Kind == Release && d.inBatch(-1, func(t Target) bool { return t.Touched }) > 0 {
+		if d.Kind.Brings() && d.inBatch(-1, func(t Target) bool { return t.Touched }) > 0 {
 			s.Bar = d.To.ID
 		}
 	}

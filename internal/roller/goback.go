@@ -46,6 +46,8 @@ func MayGoBack(undoes Roll, current Revision, barred map[string]string) error {
 	switch {
 	case undoes.Stage != Done:
 		return fmt.Errorf("%w: %s is %s, only what has completed can be taken back", ErrNothingToGoBackTo, undoes.ID, undoes.Stage)
+	case undoes.Kind == Migration:
+		return fmt.Errorf("%w: %s is a migration: %s", ErrNothingToGoBackTo, undoes.ID, NothingToUndo)
 	case undoes.Kind == Rollback:
 		return fmt.Errorf("%w: %s was itself the way back from %s; release that again to go there", ErrNothingToGoBackTo, undoes.ID, undoes.From.ID)
 	case undoes.From.ID == undoes.To.ID:
@@ -82,8 +84,11 @@ func PlanGoBack(o GoBackOrder, now time.Time) (Roll, []event.Event, error) {
 	}, nil
 }
 
-// NewRoll is a roll of a site that waits for its lock, with what its topology says now.
+// NewRoll is a roll of a site that waits for its lock, with what its topology says now. A release on a database is a migration.
 func NewRoll(site fleet.SiteInfo, kind Kind, id string, now time.Time) Roll {
+	if kind == Release && site.Migrates() {
+		kind = Migration
+	}
 	return Roll{
 		ID: id, Kind: kind, Site: site.Ref, Created: now, Author: event.Railyard, Strategy: site.Strategy,
 		AllowDowntime: site.MayStop(), Balanced: site.Balanced(), Traffic: site.Pool.Traffic,

@@ -48,7 +48,12 @@ type Kind string
 const (
 	Release  Kind = "release"  // a Coach brings a new revision
 	Rollback Kind = "rollback" // a completed site returns to an earlier revision
+
+	Migration Kind = "migration" // a Coach brings a change to a database, see migration.go
 )
+
+// Brings reports whether a roll of this kind takes a site to something new.
+func (k Kind) Brings() bool { return k == Release || k == Migration }
 
 // AppRelease is one app's part of a revision.
 type AppRelease struct {
@@ -120,6 +125,8 @@ func (r Roll) Purpose() string {
 		return "takes back " + r.Undoes
 	case CatchUp:
 		return "catches the site up"
+	case Migration:
+		return "migration of " + orDefault(r.Coach, r.Site.String())
 	}
 	return "roll of " + orDefault(r.Coach, r.Site.String())
 }

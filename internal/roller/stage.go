@@ -51,7 +51,7 @@ func (d *decider) begin() bool {
 		return true
 	}
 	d.From = *d.obs.Current
-	if d.Kind == Release {
+	if d.Kind.Brings() {
 		d.To = d.From.With(d.Changes...)
 	}
 	if why, barred := d.obs.Barred[d.To.ID]; barred {
@@ -239,8 +239,16 @@ func (d *decider) overBudget() bool {
 		}
 	}
 	why := fmt.Sprintf("%d failed, the budget is %d: %s", failed, d.Strategy.FailureBudget, strings.Join(which, "; "))
+	if d.Strategy.OnFailure == fleet.OnFailureRollback && d.Kind == Migration {
+		d.giveUpMigration(why)
+		return true
+	}
 	if d.Strategy.OnFailure == fleet.OnFailureRollback && d.noWayBack() == "" {
 		d.rollBack(why)
+		return true
+	}
+	if d.Kind == Migration {
+		d.pause(CauseBudget, why+"; mend it and retry, or revoke it")
 		return true
 	}
 	d.pause(CauseBudget, why+"; retry them, resume without them, or roll back")

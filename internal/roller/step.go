@@ -166,6 +166,9 @@ func (d *decider) doSwitch(t *Target, s ServerState) bool {
 		if d.Stage != RollingBack {
 			t.Touched = true
 		}
+		if d.Kind == Migration {
+			return d.to(t, Test, "server_migrated", goal.ran())
+		}
 		return d.to(t, Test, "server_switched", "runs "+goal.ID)
 	}
 	last := d.obs.Last[t.Server]

@@ -40,7 +40,7 @@ var coachRules = []rule{
 		equal(t, "facts", must[pipeline.Facts](t)(s.Facts(t.Context(), c.Coach)), pipeline.Facts{
 			Packages: map[string]pipeline.Package{deployment: p},
 			Begun:    map[string]pipeline.Begun{deployment: begun},
-			Rolls: map[string]pipeline.RollFact{"r-1": {ID: "r-1", Stage: roller.Smoke, Batch: 2, Of: 4, Paused: true, Reason: "by hand",
+			Rolls: map[string]pipeline.RollFact{"r-1": {ID: "r-1", Kind: roller.Release, Stage: roller.Smoke, Batch: 2, Of: 4, Paused: true, Reason: "by hand",
 				From: roller.Revision{ID: "abc"}}},
 			Approvals: []rop.Approval{approval},
 			Commands:  []pipeline.Command{command},

@@ -158,7 +158,7 @@ func (s *Store) Facts(ctx context.Context, c rop.Coach) (pipeline.Facts, error) 
 
 // rollFact is how a roll stands; its reason is why it waits for a person, or else why it moved last.
 func rollFact(r roller.Roll) pipeline.RollFact {
-	fact := pipeline.RollFact{ID: r.ID, Stage: r.Stage, Batch: r.Batch, Of: r.Batches, Paused: r.Pause != nil, Reason: r.Reason, From: r.From, To: r.To}
+	fact := pipeline.RollFact{ID: r.ID, Kind: r.Kind, Stage: r.Stage, Batch: r.Batch, Of: r.Batches, Paused: r.Pause != nil, Reason: r.Reason, From: r.From, To: r.To}
 	if r.Pause != nil {
 		fact.Reason = r.Pause.Reason
 	}
