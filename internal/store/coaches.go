@@ -148,32 +148,18 @@ func (s *Store) ClaimCoaches(ctx context.Context, owner string, now time.Time, t
 	if err != nil {
 		return nil, fmt.Errorf("look for coaches to claim: %w", err)
 	}
-	var claims []pipeline.Claim
-	for _, r := range rows {
-		claim := pipeline.Claim{Owner: owner, Fence: r.Fence + 1}
-		err := s.try(ctx, lease, func(t *tx) error {
-			n, err := t.ClaimCoach(ctx, db.ClaimCoachParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: r.ID, Fence: r.Fence, Now: micros(now)})
-			if err := fenced(n, err, pipeline.ErrFenced); err != nil {
-				return err
-			}
-			body, err := t.CoachBody(ctx, r.ID) // as its last owner left it: its saves find another fence now
-			if err == nil {
-				claim.Coach, err = decode[rop.Coach](body)
-			}
-			return err
-		})
-		switch {
-		case err == nil:
-			claims = append(claims, claim)
-		case ctx.Err() != nil:
-			return claims, fmt.Errorf("claim coach %s: %w", r.ID, context.Cause(ctx))
-		case errors.Is(err, pipeline.ErrFenced) || s.engine.again(err):
-			// Another replica was faster, or holds the row: the next round will see.
-		default:
-			s.log.WithError(err).WithField("coach", r.ID).Error("claim coach")
+	return claimEach(ctx, s, "coach", rows, func(t *tx, row unheld) (pipeline.Claim, error) {
+		n, err := t.ClaimCoach(ctx, db.ClaimCoachParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: row.ID, Fence: row.Fence, Now: micros(now)})
+		if err := fenced(n, err, pipeline.ErrFenced); err != nil {
+			return pipeline.Claim{}, err
 		}
-	}
-	return claims, nil
+		body, err := t.CoachBody(ctx, row.ID)
+		if err != nil {
+			return pipeline.Claim{}, err
+		}
+		coach, err := decode[rop.Coach](body)
+		return pipeline.Claim{Coach: coach, Owner: owner, Fence: row.Fence + 1}, err
+	})
 }
 
 // RenewCoach implements pipeline.Store.

@@ -193,29 +193,14 @@ func (s *Store) ClaimRolls(ctx context.Context, owner string, now time.Time, ttl
 	if err != nil {
 		return nil, fmt.Errorf("look for rolls to claim: %w", err)
 	}
-	var claims []roller.Claim
-	for _, r := range rows {
-		claim := roller.Claim{Owner: owner, Fence: r.Fence + 1}
-		err := s.try(ctx, lease, func(t *tx) error {
-			n, err := t.ClaimRoll(ctx, db.ClaimRollParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: r.ID, Fence: r.Fence, Now: micros(now)})
-			if err := fenced(n, err, roller.ErrFenced); err != nil {
-				return err
-			}
-			claim.Roll, err = readRoll(ctx, t.Queries, r.ID) // as its last owner left it: its saves find another fence now
-			return err
-		})
-		switch {
-		case err == nil:
-			claims = append(claims, claim)
-		case ctx.Err() != nil:
-			return claims, fmt.Errorf("claim roll %s: %w", r.ID, context.Cause(ctx))
-		case errors.Is(err, roller.ErrFenced) || s.engine.again(err):
-			// Another replica was faster, or holds the row: the next round will see.
-		default:
-			s.log.WithError(err).WithField("roll", r.ID).Error("claim roll")
+	return claimEach(ctx, s, "roll", rows, func(t *tx, row unheld) (roller.Claim, error) {
+		n, err := t.ClaimRoll(ctx, db.ClaimRollParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: row.ID, Fence: row.Fence, Now: micros(now)})
+		if err := fenced(n, err, roller.ErrFenced); err != nil {
+			return roller.Claim{}, err
 		}
-	}
-	return claims, nil
+		r, err := readRoll(ctx, t.Queries, row.ID)
+		return roller.Claim{Roll: r, Owner: owner, Fence: row.Fence + 1}, err
+	})
 }
 
 // RenewRoll implements roller.Store.

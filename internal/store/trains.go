@@ -147,32 +147,18 @@ func (s *Store) ClaimTrains(ctx context.Context, owner string, now time.Time, tt
 	if err != nil {
 		return nil, fmt.Errorf("look for Trains to claim: %w", err)
 	}
-	var claims []pipeline.TrainClaim
-	for _, r := range rows {
-		claim := pipeline.TrainClaim{Owner: owner, Fence: r.Fence + 1}
-		err := s.try(ctx, lease, func(t *tx) error {
-			n, err := t.ClaimTrain(ctx, db.ClaimTrainParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: r.ID, Fence: r.Fence, Now: micros(now)})
-			if err := fenced(n, err, pipeline.ErrFenced); err != nil {
-				return err
-			}
-			body, err := t.TrainBody(ctx, r.ID)
-			if err == nil {
-				claim.Train, err = decode[pipeline.Train](body)
-			}
-			return err
-		})
-		switch {
-		case err == nil:
-			claims = append(claims, claim)
-		case ctx.Err() != nil:
-			return claims, fmt.Errorf("claim Train %s: %w", r.ID, context.Cause(ctx))
-		case errors.Is(err, pipeline.ErrFenced) || s.engine.again(err):
-			// Another replica was faster, or holds the row: the next round will see.
-		default:
-			s.log.WithError(err).WithField("train", r.ID).Error("claim Train")
+	return claimEach(ctx, s, "train", rows, func(t *tx, row unheld) (pipeline.TrainClaim, error) {
+		n, err := t.ClaimTrain(ctx, db.ClaimTrainParams{Owner: owner, LeaseUntil: micros(now.Add(ttl)), ID: row.ID, Fence: row.Fence, Now: micros(now)})
+		if err := fenced(n, err, pipeline.ErrFenced); err != nil {
+			return pipeline.TrainClaim{}, err
 		}
-	}
-	return claims, nil
+		body, err := t.TrainBody(ctx, row.ID)
+		if err != nil {
+			return pipeline.TrainClaim{}, err
+		}
+		train, err := decode[pipeline.Train](body)
+		return pipeline.TrainClaim{Train: train, Owner: owner, Fence: row.Fence + 1}, err
+	})
 }
 
 // RenewTrain implements pipeline.TrainStore.
