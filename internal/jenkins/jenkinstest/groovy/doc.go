@@ -27,5 +27,7 @@
 // sandbox. Statics of a library's classes live as long as the engine. Agents are the
 // stand-in's own node, whatever the label. Sections that read the build before
 // (changed, fixed, regression), tools, matrix, stash and lock are not there, and a
-// script that uses them is told so.
+// script that uses them is told so. What stands outside of script { } in steps { } is
+// not checked to be steps only. The journal holds what steps returned, also where that
+// is a secret: it is a file of a test.
 package groovy

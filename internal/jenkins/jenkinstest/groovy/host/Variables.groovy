@@ -99,24 +99,3 @@ class CurrentBuild implements Serializable {
         ((build.order.causes ?: []) as List<Map>).findAll { type == null || it._class == type || (it._class as String).endsWith(".$type".toString()) }
     }
 }
-
-/** Finds steps where Jenkins would not run them: in a @NonCPS method, or in a closure that Groovy itself calls. */
-class Mismatch {
-    // What of Groovy's methods the CPS library has translated: see CpsDefaultGroovyMethods.
-    private static final TRANSLATED = ['any', 'asType', 'collect', 'collectEntries', 'collectMany', 'collectNested', 'collectReplacements', 'count', 'countBy',
-        'dropWhile', 'each', 'eachByte', 'eachWithIndex', 'every', 'find', 'findAll', 'findIndexOf', 'findIndexValues', 'findLastIndexOf', 'findResult', 'findResults',
-        'flatten', 'groupBy', 'groupEntriesBy', 'inject', 'injectAll', 'max', 'min', 'permutations', 'removeAll', 'retainAll', 'reverseEach', 'split', 'sum', 'takeWhile', 'times',
-        'toUnique', 'withDefault', 'with', 'use', 'tap', 'upto', 'downto', 'step', 'print', 'println', 'sleep'] as Set
-    private static final UNTRANSLATED = ['org.codehaus.groovy.runtime.DefaultGroovyMethods', 'org.codehaus.groovy.runtime.StringGroovyMethods', 'java.util.Collections', 'java.util.Arrays',
-        'java.util.TimSort', 'java.util.TreeMap', 'java.util.ArrayList']
-
-    static void check(String step) {
-        for (frame in Thread.currentThread().stackTrace) {
-            def untranslated = frame.className in UNTRANSLATED && !(frame.methodName in TRANSLATED) &&
-                (frame.methodName in ['sort', 'toSorted', 'unique', 'forEach', 'replaceAll', 'removeIf', 'eachMatch', 'eachLine', 'computeIfAbsent', 'toUnique'])
-            if (untranslated) {
-                throw new IllegalStateException("expected to call ${frame.methodName} but wound up catching $step; see: https://jenkins.io/redirect/pipeline-cps-method-mismatches/")
-            }
-        }
-    }
-}
