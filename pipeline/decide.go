@@ -40,6 +40,7 @@ type Action struct {
 	Build   rop.Build
 	Text    string
 	Buttons []string // what of Jenkins' buttons goes with the description: "Rollback"
+	Keep    bool     // Jenkins shall not delete the build: what it made is in production
 	Status  CommitStatus
 }
 

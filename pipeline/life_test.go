@@ -22,6 +22,7 @@ type yard struct {
 	rolls []roller.Roll
 	order []roller.Command
 	acts  []Action
+	kept  bool // Jenkins was asked to keep a build
 	saves int
 
 	reserved []rop.Reserved
@@ -149,6 +150,7 @@ func (y *yard) jenkins() *yard {
 			y.obs.Builds[a.Build.Deployment] = BuildFact{Known: true, QueueID: 7, Number: 12, URL: "http://jenkins/12", Running: true}
 		case ActTell:
 			y.obs.Told[a.Build.Deployment] = Telling{At: y.now, Text: a.Text}
+			y.kept = y.kept || a.Keep
 		case ActWake:
 			y.obs.Woken[a.Build.Deployment] = Waking{At: y.now, Milepost: a.Text, Tries: 1, Settled: true}
 		}
@@ -433,6 +435,14 @@ func TestLifeOfACoach(t *testing.T) {
 			y.publish()
 			y.ask(CmdRevoke)
 			y.end(roller.Done).is(rop.Revoked, "FAT")
+		}},
+		{"Jenkins keeps the builds of what is released", func(y *yard) {
+			y.releasedEverywhere().jenkins()
+			want(y.t, y.kept, true)
+		}},
+		{"Jenkins need not keep the builds of what came back", func(y *yard) {
+			y.publish().jenkins().end(roller.RolledBack).jenkins()
+			want(y.t, y.kept, false)
 		}},
 		{"a Jenkins that is away is told later how it ended", func(y *yard) {
 			y.publish().jenkins().end(roller.RolledBack)

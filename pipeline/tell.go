@@ -52,7 +52,7 @@ func (d *decider) tellJenkins() (untold bool) {
 			d.wakeIn(tellAgain)
 			continue
 		}
-		d.actions = append(d.actions, Action{Kind: ActTell, Build: *b, Text: text, Buttons: d.buttons()})
+		d.actions = append(d.actions, Action{Kind: ActTell, Build: *b, Text: text, Buttons: d.buttons(), Keep: d.State == rop.Released})
 	}
 	return untold
 }

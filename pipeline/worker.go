@@ -24,6 +24,8 @@ type Jenkins interface {
 	Find(ctx context.Context, controller, job, deployment string) (BuildFact, error)
 	// Tell writes a build's description, and below it where the buttons are that may be pressed for its Coach.
 	Tell(ctx context.Context, b rop.Build, text, coach string, buttons []string) error
+	// Keep protects a build from being deleted when Jenkins makes room.
+	Keep(ctx context.Context, b rop.Build) error
 	// Wake makes a build that waits look how its Coach stands, unless it knows the milepost. settled is false while the build
 	// may still come to ask.
 	Wake(ctx context.Context, controller, job string, number int64, milepost string) (settled bool, err error)

@@ -114,7 +114,14 @@ func (h *hands) act(a Action, c rop.Coach) asked {
 
 func (h *hands) tell(ctx context.Context, a Action, coach string) Telling {
 	said := Telling{Text: a.Text}
-	if err := h.Jenkins.Tell(ctx, a.Build, a.Text, coach, a.Buttons); err != nil {
+	var err error
+	if a.Keep {
+		err = h.Jenkins.Keep(ctx, a.Build)
+	}
+	if err == nil {
+		err = h.Jenkins.Tell(ctx, a.Build, a.Text, coach, a.Buttons)
+	}
+	if err != nil {
 		said.Err = err.Error()
 	}
 	said.At = h.now()

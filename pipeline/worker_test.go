@@ -112,6 +112,7 @@ func (j deaf) Find(ctx context.Context, _, _, _ string) (BuildFact, error) {
 func (j deaf) Tell(ctx context.Context, _ rop.Build, _, _ string, _ []string) error {
 	return j.hang(ctx)
 }
+func (j deaf) Keep(ctx context.Context, _ rop.Build) error { return j.hang(ctx) }
 func (j deaf) Wake(ctx context.Context, _, _ string, _ int64, _ string) (bool, error) {
 	return false, j.hang(ctx)
 }

@@ -125,6 +125,15 @@ func (cs controllers) Tell(ctx context.Context, b rop.Build, text, coach string,
 	return c.Describe(ctx, b.Job, b.Number, text+jenkins.ButtonLinks(b.URL, c.buttons, coach, buttons))
 }
 
+// Keep implements pipeline.Jenkins.
+func (cs controllers) Keep(ctx context.Context, b rop.Build) error {
+	c, err := cs.get(b.Controller)
+	if err != nil {
+		return err
+	}
+	return c.Keep(ctx, b.Job, b.Number, true)
+}
+
 // Wake implements pipeline.Jenkins.
 func (cs controllers) Wake(ctx context.Context, controller, job string, number int64, milepost string) (settled bool, err error) {
 	c, err := cs.get(controller)
