@@ -260,7 +260,7 @@ func topology() *fleet.Topology {
 		Environments: []fleet.Environment{{Name: "FAT"}, {Name: "UAT"}, {Name: "PROD", Production: true}},
 		SBUs:         []fleet.SBU{{Name: "hotel"}, {Name: "flight"}},
 		Repositories: []fleet.Repository{{Name: "hotel/hotel-api", Branches: []string{"release/*"}}},
-		Apps:         []fleet.App{{Name: "hotel-api", Pool: "hotel-api", SBU: "hotel"}},
+		Apps:         []fleet.App{{Name: "hotel-api", Pool: "hotel-api", SBU: "hotel", Repository: "hotel/hotel-api", Kind: fleet.KindAPI}},
 		Pools: []fleet.Pool{{Name: "hotel-api", SBU: "hotel", Sites: []fleet.Site{
 			{Environment: "FAT", Servers: []fleet.Server{{Name: "fat-1", Address: "127.0.0.1:18000"}}},
 			{Environment: "PROD", Balancer: fleet.Balancer{Driver: "haproxy"},
@@ -337,6 +337,14 @@ func (y *yard) addTrain() {
 		return event.Event{At: start, Actor: t.By, Object: "train/" + t.ID, Coach: t.ID, What: "train_created", To: string(t.State), Why: "release of week 10"}
 	})
 	if err != nil {
+		y.t.Fatal(err)
+	}
+}
+
+// couple gives a Coach a seat in the Train.
+func (y *yard) couple(coach string) {
+	y.t.Helper()
+	if err := y.store.Couple(context.Background(), pipeline.Seat{Coach: coach, Train: trainID, By: "person:engineer", At: start}); err != nil {
 		y.t.Fatal(err)
 	}
 }
@@ -432,7 +440,7 @@ func coach(id, commit string, state rop.State) rop.Coach {
 	c := rop.Coach{
 		ID: id, Project: "hotel-api", Series: 7, Candidate: int(id[len(id)-1] - '0'), SBU: "hotel", Repository: "hotel/hotel-api", Branch: "release/1.4",
 		Commit: commit, Subject: "answer <b>faster</b>", Author: "wang.fang", Created: start, State: state, PlanDigest: "sha256:" + hexOf("plan"),
-		Plan: rop.Plan{Project: "hotel-api", Version: "1.4.2"}, Reason: "1 commit(s) since c0ffee00: answer <b>faster</b>",
+		Plan: rop.Plan{Project: "hotel-api", Version: "1.4.2", Apps: []string{"hotel-api"}}, Reason: "1 commit(s) since c0ffee00: answer <b>faster</b>",
 	}
 	c.Builds = []rop.Build{{App: "hotel-api", Attempt: 1, Deployment: rop.DeploymentID(id, "hotel-api", 1), State: rop.BuildQueued,
 		Controller: "main", Job: "deliver/hotel-api", Queued: start}}

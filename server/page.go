@@ -57,6 +57,13 @@ func (s *Server) yard(ctx context.Context, frame pages.Frame) (pages.Yard, error
 	if err != nil {
 		return view, err
 	}
+	trains, err := s.Store.Trains(ctx, store.TrainFilter{Active: true}, mostActive)
+	if err != nil {
+		return view, database(err)
+	}
+	for _, t := range trains {
+		view.Trains = append(view.Trains, trainOf(t, nil))
+	}
 	view.Environments = pages.NewEnvironments(sites, production, view.Coaches, loose)
 	view.Events, err = s.newest(ctx, store.EventFilter{})
 	return view, err

@@ -17,6 +17,8 @@ var assetTag = regexp.MustCompile(`\?v=[0-9a-f]{8}`)
 func TestPages(t *testing.T) {
 	y := newYard(t)
 	y.baking()
+	y.addTrain()
+	y.couple(coachID)
 	y.addToken("li.wei", access.Operator, "*", start.AddDate(1, 0, 0))
 	cases := []struct {
 		golden, path string
@@ -26,6 +28,11 @@ func TestPages(t *testing.T) {
 		{"yard.zh.html", "/?lang=zh", 200},
 		{"coach.en.html", "/coaches/" + coachID, 200},
 		{"coach.zh.html", "/coaches/" + coachID + "?lang=zh", 200},
+		{"train.en.html", "/trains/" + trainID, 200},
+		{"train.zh.html", "/trains/" + trainID + "?lang=zh", 200},
+		{"plan.en.html", "/coaches/" + coachID + "/plan", 200},
+		{"deps.en.html", "/dependencies", 200},
+		{"deps.zh.html", "/dependencies?lang=zh", 200},
 		{"login.en.html", "/login?next=/coaches/" + coachID, 200},
 		{"trouble.en.html", "/coaches/none", 404},
 	}
@@ -54,7 +61,9 @@ func TestWhatPeopleWroteIsShownAndNotObeyed(t *testing.T) {
 		l.Problem = evil
 		l.Hosts["hotel-api-1"] = roller.HostState{Running: map[string]string{"hotel-api": evil}}
 	})
-	for _, path := range []string{"/", "/coaches/" + coachID} {
+	y.addTrain()
+	y.couple(coachID)
+	for _, path := range []string{"/", "/coaches/" + coachID, "/trains/" + trainID} {
 		_, body := y.do("viewer", "GET", path, "", nil)
 		if strings.Contains(body, "<script>alert") || strings.Contains(body, "<img src=x") {
 			t.Errorf("%s obeys what was pushed", path)
@@ -83,7 +92,9 @@ func TestPagesHaveNothingInlineAndNothingFromElsewhere(t *testing.T) {
 	y := newYard(t)
 	y.baking()
 	inline := regexp.MustCompile(`<script(?:[^>]*[^>])?>[^<]|<style|\sstyle=|\son[a-z]+=|(?:src|href)="(?:https?:)?//`)
-	for _, path := range []string{"/", "/coaches/" + coachID, "/login"} {
+	y.addTrain()
+	y.couple(coachID)
+	for _, path := range []string{"/", "/coaches/" + coachID, "/login", "/trains/" + trainID, "/coaches/" + coachID + "/plan", "/dependencies"} {
 		_, body := y.do("viewer", "GET", path, "", nil)
 		body = strings.ReplaceAll(body, `href="http://jenkins.example/`, "") // a link to the build, followed only when clicked
 		if found := inline.FindString(body); found != "" {

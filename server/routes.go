@@ -35,6 +35,9 @@ func (s *Server) routes() *gin.Engine {
 	r.POST("/logout", s.sameOrigin, s.logout)
 	r.GET("/", s.viewers(s.seesPages), s.yardPage)
 	r.GET("/coaches/:coach", s.viewers(s.seesPages), s.coachPage)
+	r.GET("/coaches/:coach/plan", s.viewers(s.seesPages), s.coachPlanPage)
+	r.GET("/trains/:train", s.viewers(s.seesPages), s.trainPage)
+	r.GET("/dependencies", s.viewers(s.seesPages), s.dependenciesPage)
 	r.GET("/stream", s.viewers(s.fail), s.stream)
 	r.GET("/metrics", s.viewers(s.fail), gin.WrapH(promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{ErrorLog: s.log})))
 

@@ -6,7 +6,7 @@
 //	POST /hooks/{host}   capped → verified → parsed → stored → 202        (hooks.go)
 //	/api/v1/…            token → actor → validated against openapi.yaml → authorised → store   (auth.go, validate.go, api*.go)
 //	GET /stream          the event log as it grows                        (stream.go, tail.go)
-//	GET /, /coaches/{id} the yard, live                                   (page.go, package pages)
+//	GET /, /coaches/{id}, /trains/{id}, /dependencies  the yard, live     (page.go, page_plan.go, package pages)
 //
 // routes.go lists every address with who may ask for it.
 package server

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"html/template"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -59,6 +60,9 @@ func functions(lang Lang) template.FuncMap {
 		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"date":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 		"short": short,
+		"worst": worst,
+		"more":  func(all []api.Finding) int { return max(0, len(all)-shownFindings) },
+		"story": story,
 		"long":  func(text string) bool { return strings.Contains(strings.TrimSpace(text), "\n") },
 	}
 }
@@ -73,6 +77,16 @@ func pointedAt(args []any) []any {
 		}
 	}
 	return values
+}
+
+var candidate = regexp.MustCompile(`-[0-9]+\.[0-9]+$`)
+
+// story is the page of a Coach ("hotel-api-7.2") or of a Train ("hotel-line-3").
+func story(id string) string {
+	if candidate.MatchString(id) {
+		return "/coaches/" + id
+	}
+	return "/trains/" + id
 }
 
 // short cuts a commit, a digest or a revision to what people compare.

@@ -33,6 +33,7 @@ type Yard struct {
 	Frame
 	Environments []Environment
 	Coaches      []Coach // on their way
+	Trains       []api.Train
 	Recent       []Coach // those that ended last
 	Events       []api.Event
 }

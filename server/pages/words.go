@@ -103,16 +103,34 @@ var messages = map[string]message{
 	"back":           {"The whole yard", "返回总览"},
 	"trouble":        {"There is nothing to show here", "没有可显示的内容"},
 
-	"trouble.not_found":   {"There is no such page or Coach.", "没有这个页面或 Coach。"},
+	"trouble.not_found":   {"There is no such page, Coach or Train.", "没有这个页面、Coach 或列车。"},
 	"trouble.unavailable": {"The database does not answer. This page tries again by itself.", "数据库无响应，本页面会自动重试。"},
 	"trouble.denied":      {"Your token may not see this.", "您的令牌无权查看。"},
 	"trouble.internal":    {"Something went wrong inside Railyard. Its log says what.", "Railyard 内部出错，详情见日志。"},
 	"trouble.request":     {"Request %s", "请求 %s"},
 
-	"stage.build": {"Build", "构建"}, "stage.approval": {"ROP passed", "ROP 通过"}, "stage.return": {"Return", "回退"},
+	"trains": {"Trains", "列车"}, "train.riders": {"Aboard", "乘车的 Coach"}, "train.coaches": {"%d Coaches", "%d 个 Coach"}, "train.back": {"back", "回退"},
+	"train.of":   {"In Train", "所在列车"},
+	"train.open": {"open", "待发"}, "train.delivering": {"under way", "行驶中"}, "train.arrived": {"arrived", "已到达"}, "train.returned": {"returned", "已返回"},
+	"train.stopped": {"stopped", "已停止"}, "train.cancelled": {"cancelled", "已取消"},
+
+	"rider.coupled": {"not ready", "未就绪"}, "rider.ready": {"ready", "就绪"}, "rider.riding": {"riding", "行驶中"}, "rider.returning": {"returning", "返回中"},
+	"rider.released": {"released", "已发布"}, "rider.went_back": {"went back", "已回退"}, "rider.stopped": {"stopped", "已停止"},
+
+	"policy.coach": {"the Coach alone", "仅本 Coach"}, "policy.dependents": {"with its dependents", "连同依赖者"}, "policy.train": {"the whole Train", "整列"},
+
+	"plan": {"Plan", "计划"}, "plan.alone": {"if it travels alone", "单独发布时"}, "plan.digest": {"Plan", "计划"}, "plan.policy": {"When a Coach fails, goes back:", "失败时回退范围："},
+	"plan.blockers": {"What keeps it from departing", "发车前的阻碍"}, "plan.who": {"who can: %s", "可处理者：%s"}, "plan.coaches": {"Who travels", "随行 Coach"},
+	"plan.behind": {"left behind", "不随车"}, "plan.along": {"takes along when it fails:", "失败时一并回退："}, "plan.lasts": {"about %s", "约 %s"},
+	"plan.wave": {"Wave %d", "第 %d 波"}, "plan.servers": {"%d servers, %d stay up", "%d 台，至少 %d 台在线"}, "plan.back": {"A rollback would do, in this order:", "回退顺序："},
+
+	"deps": {"Dependencies", "依赖关系"}, "deps.alone": {"may go back alone to %s", "可单独回退到 %s"}, "deps.notalone": {"not back alone", "不可单独回退"},
+	"deps.by": {"required by %s %s: %s", "被 %s %s 依赖：%s"}, "deps.unmet": {"not met", "未满足"}, "deps.none": {"Nothing runs there yet.", "暂无运行中的应用。"},
+
+	"stage.train": {"Train", "列车"}, "stage.build": {"Build", "构建"}, "stage.approval": {"ROP passed", "ROP 通过"}, "stage.return": {"Return", "回退"},
 
 	"state.building": {"building", "构建中"}, "state.delivering": {"delivering", "发布中"},
-	"state.awaiting_approval": {"waits for approval", "等待审批"}, "state.returning": {"returning", "回退中"},
+	"state.awaiting_approval": {"waits for approval", "等待审批"}, "state.aboard": {"aboard a Train", "在列车上"}, "state.returning": {"returning", "回退中"},
 	"state.released": {"released", "已发布"}, "state.rolled_back": {"rolled back", "已回退"}, "state.stopped": {"stopped", "已停止"},
 	"state.failed": {"failed", "失败"}, "state.superseded": {"superseded", "已被取代"}, "state.revoked": {"revoked", "已撤回"},
 

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"railyard/internal/ar"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
 	"railyard/internal/verdict"
+	"railyard/pipeline"
 	"railyard/server/api"
 )
 
@@ -50,7 +52,7 @@ func TestEveryStateOfTheDomainHasItsWord(t *testing.T) {
 	words := map[string][]string{
 		"rotation": {string(api.In), string(api.Out), string(api.Down), string(api.Maintenance), string(api.Unknown)},
 	}
-	for _, s := range []rop.State{rop.Building, rop.Delivering, rop.AwaitingApproval, rop.Returning, rop.Released, rop.RolledBack, rop.Stopped,
+	for _, s := range []rop.State{rop.Building, rop.Delivering, rop.AwaitingApproval, rop.Aboard, rop.Returning, rop.Released, rop.RolledBack, rop.Stopped,
 		rop.Failed, rop.Superseded, rop.Revoked} {
 		words["state"] = append(words["state"], string(s))
 	}
@@ -79,6 +81,17 @@ func TestEveryStateOfTheDomainHasItsWord(t *testing.T) {
 	}
 	for _, k := range []roller.Kind{roller.Release, roller.Rollback, roller.CatchUp} {
 		words["kind"] = append(words["kind"], string(k))
+	}
+	for _, s := range []pipeline.TrainState{pipeline.TrainOpen, pipeline.TrainDelivering, pipeline.TrainArrived, pipeline.TrainReturned, pipeline.TrainStopped,
+		pipeline.TrainCancelled} {
+		words["train"] = append(words["train"], string(s))
+	}
+	for _, s := range []pipeline.RiderState{pipeline.RiderCoupled, pipeline.RiderReady, pipeline.RiderRiding, pipeline.RiderReturning, pipeline.RiderReleased,
+		pipeline.RiderWentBack, pipeline.RiderStopped} {
+		words["rider"] = append(words["rider"], string(s))
+	}
+	for _, p := range ar.Policies() {
+		words["policy"] = append(words["policy"], string(p))
 	}
 	for kind, all := range words {
 		for _, word := range all {
