@@ -32,8 +32,11 @@ func (d *trainDecider) watch() {
 func (d *trainDecider) fail(failed []string, why string) {
 	d.sendBack(failed, why)
 	with := slices.DeleteFunc(d.Plan.GoBack(d.Policy, failed...), func(id string) bool { return slices.Contains(failed, id) })
-	d.sendBack(d.among(with, RiderRiding), fmt.Sprintf("goes back with %s (policy %s): %s", strings.Join(failed, ", "), d.Policy, why))
+	d.sendBack(d.among(with, RiderRiding), fmt.Sprintf(alongWith+"%s (policy %s): %s", strings.Join(failed, ", "), d.Policy, why))
 }
+
+// alongWith begins the reason of a Coach that goes back because another one failed.
+const alongWith = "goes back with "
 
 func (d *trainDecider) sendBack(coaches []string, why string) {
 	for _, id := range coaches {

@@ -251,8 +251,16 @@ func (d *trainDecider) over() {
 	if env, _ := d.obs.Topology.Environment(d.Environment); env.Production {
 		state, why = TrainReturned, d.Environment+" runs what it ran before"
 	}
+	var along []string
 	for _, r := range d.Riders {
+		if strings.HasPrefix(r.Reason, alongWith) {
+			along = append(along, r.Coach)
+			continue
+		}
 		why += "; " + r.Coach + ": " + r.Reason
+	}
+	if len(along) > 0 {
+		why += "; along with it " + strings.Join(along, ", ")
 	}
 	d.end(state, why)
 }

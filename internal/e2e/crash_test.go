@@ -132,8 +132,14 @@ func (c *crashYard) order(version string) string {
 // crash runs the service until it kills itself at the given save, or the roll is done without reaching it.
 func (c *crashYard) crash(at int, when, roll string) (died bool) {
 	c.t.Helper()
+	return c.crashOf("roll", at, when, func() (bool, bool) { return c.roll(roll) })
+}
+
+// crashOf runs the service until it kills itself at the given save of a roll or a Train, or has ended what it does.
+func (c *crashYard) crashOf(what string, at int, when string, over func() (ended, ok bool)) (died bool) {
+	c.t.Helper()
 	cmd := exec.Command(crashserve, "--config", filepath.Join(c.Dir, "railyard.yaml"))
-	cmd.Env = append(os.Environ(), "CRASH_AT="+strconv.Itoa(at), "CRASH_WHEN="+when)
+	cmd.Env = append(os.Environ(), "CRASH_AT="+strconv.Itoa(at), "CRASH_WHEN="+when, "CRASH_OF="+what)
 	log, err := os.Create(filepath.Join(c.Dir, "crashserve.log"))
 	c.must(err)
 	defer log.Close()
@@ -153,7 +159,7 @@ func (c *crashYard) crash(at int, when, roll string) (died bool) {
 			c.must(process.Stop(5 * time.Second))
 			c.t.Fatalf("save %d: neither killed nor done in a minute\n%s", at, text)
 		case <-tick.C:
-			if r, ok := c.roll(roll); ok && r {
+			if ended, ok := over(); ok && ended {
 				c.must(process.Stop(10 * time.Second))
 				return false
 			}

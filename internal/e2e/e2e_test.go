@@ -61,7 +61,7 @@ func shortDir(t *testing.T) string {
 func TestTheStoryEndsAsItShould(t *testing.T) {
 	t.Parallel() // in a yard of its own
 	report := filepath.Join(t.TempDir(), "report.json")
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 6*time.Minute, errors.New("the story took more than six minutes"))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 9*time.Minute, errors.New("the story took more than nine minutes"))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, railyard, "demo", "--once", "--report", report)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -84,6 +84,15 @@ func TestTheStoryEndsAsItShould(t *testing.T) {
 				Seconds float64 `json:"seconds"`
 			} `json:"stages"`
 		} `json:"pushes"`
+		Train struct {
+			State          string            `json:"state"`
+			Planned        []string          `json:"planned"`
+			Forward        []string          `json:"forward"`
+			Failed         string            `json:"failed"`
+			Back           []string          `json:"back"`
+			Riders         map[string]string `json:"riders"`
+			FailedRequests int64             `json:"failed_requests"`
+		} `json:"train"`
 	}
 	text, err := os.ReadFile(report)
 	if err != nil {
@@ -119,5 +128,21 @@ func TestTheStoryEndsAsItShould(t *testing.T) {
 	}
 	if got, expected := strings.Join(stages, " "), "build FAT approval UAT smoke baking rolling watch"; got != expected {
 		t.Errorf("stages of the good push: %s, expected %s", got, expected)
+	}
+	train := told.Train
+	for what, is := range map[string][2]string{
+		"state":   {train.State, "returned"},
+		"planned": {strings.Join(train.Planned, ", "), "hotel-db, hotel-web, jobws, public-api, hotel-api, hotel-app"},
+		"forward": {strings.Join(train.Forward, ", "), "hotel-db, hotel-web, jobws"},
+		"failed":  {train.Failed, "jobws"},
+		"back":    {strings.Join(train.Back, ", "), "hotel-web, hotel-db"},
+		"jobws":   {train.Riders["jobws"], "went_back"},
+	} {
+		if is[0] != is[1] {
+			t.Errorf("the Train's %s: %s, expected %s", what, is[0], is[1])
+		}
+	}
+	if train.FailedRequests != 0 {
+		t.Errorf("%d of the visitors' requests failed while the Train went there and back", train.FailedRequests)
 	}
 }

@@ -47,18 +47,27 @@ type Service struct {
 // Run serves until ctx ends, and then stops in reverse order: no new request, no new decision, leases given up, database
 // closed. Whatever is under way on a server goes on there and is found again at the next start.
 func Run(ctx context.Context, cfg Config, log *logrus.Logger) error {
-	return RunWith(ctx, cfg, log, nil)
+	return RunWith(ctx, cfg, log, Wraps{})
 }
 
-// RunWith is Run with the roller's view of the store wrapped, for tests that break it.
-func RunWith(ctx context.Context, cfg Config, log *logrus.Logger, wrap func(roller.Store) roller.Store) (err error) {
+// Wraps change what the workers see of the store; nil leaves it as it is.
+type Wraps struct {
+	Rolls  func(roller.Store) roller.Store
+	Trains func(pipeline.TrainStore) pipeline.TrainStore
+}
+
+// RunWith is Run with the workers' views of the store wrapped, for tests that break it.
+func RunWith(ctx context.Context, cfg Config, log *logrus.Logger, wrap Wraps) (err error) {
 	s, err := open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if wrap != nil {
-		s.runner.Store = wrap(s.runner.Store)
+	if wrap.Rolls != nil {
+		s.runner.Store = wrap.Rolls(s.runner.Store)
+	}
+	if wrap.Trains != nil {
+		s.worker.Trains = wrap.Trains(s.worker.Trains)
 	}
 	return s.run(ctx)
 }

@@ -1,5 +1,5 @@
-// Package apps holds the sources of the demo's four applications, one per pool of the talk: jobws, public-api, hotel-api
-// and hotel-app. Each is a complete repository: a Go module without dependencies, its build and test scripts, its
+// Package apps holds the sources of the demo's applications, one per pool of the talk: jobws, public-api, hotel-api
+// and hotel-app, with a database object and web resources. Each is a complete repository: a Go module without dependencies, its build and test scripts, its
 // version. A release can be given a fault that only visitors meet, or one that only a functional check finds.
 package apps
 
@@ -15,6 +15,8 @@ import (
 
 // The applications' names.
 const (
+	HotelDB   = "hotel-db"   // the objects of the database
+	HotelWeb  = "hotel-web"  // web resources: style, pictures
 	JobWS     = "jobws"      // background jobs, no visitors
 	PublicAPI = "public-api" // the list of hotels
 	HotelAPI  = "hotel-api"  // hotels with prices; asks public-api
@@ -23,6 +25,8 @@ const (
 
 // about describes each application in its README.
 var about = map[string]string{
+	HotelDB:   "The objects of the hotel database.",
+	HotelWeb:  "The web resources of the hotel pages.",
 	JobWS:     "Works through background jobs; it has no visitors.",
 	PublicAPI: "The public list of hotels.",
 	HotelAPI:  "Hotels with prices. It asks public-api (`PUBLIC_API_URL`), and answers from memory when that does not answer in time.",
@@ -30,7 +34,7 @@ var about = map[string]string{
 }
 
 // Names lists the applications in the order of their pools, those that others depend on first.
-func Names() []string { return []string{JobWS, PublicAPI, HotelAPI, HotelApp} }
+func Names() []string { return []string{HotelDB, HotelWeb, JobWS, PublicAPI, HotelAPI, HotelApp} }
 
 // Options choose a version of an application.
 type Options struct {
@@ -41,6 +45,9 @@ type Options struct {
 	ErrorPercent int
 	// BreakContract makes /api/contract answer {"status":"degraded"} instead of {"status":"ok","app":…}, with code 200.
 	BreakContract bool
+	// SickInProduction makes /healthz answer 500 from two seconds after the start on, on servers of production: the smoke test
+	// finds it well, the monitor does not.
+	SickInProduction bool
 }
 
 //go:embed source

@@ -19,9 +19,10 @@ import (
 
 // Report is the table the story ends with.
 type Report struct {
-	Pushes []Push `json:"pushes"`
-	Setup  []Push `json:"setup"`          // the first releases
-	Queued Queued `json:"push_to_queued"` // over all pushes, the first releases too
+	Pushes []Push  `json:"pushes"`
+	Setup  []Push  `json:"setup"` // the first releases
+	Train  Journey `json:"train"`
+	Queued Queued  `json:"push_to_queued"` // over all pushes, the first releases too
 }
 
 // Push is one push and what came of it.
@@ -194,6 +195,9 @@ func (r Report) print(out io.Writer) {
 	for _, p := range r.Pushes {
 		fmt.Fprintf(out, "%s: %s\n", p.Name, p.Reason)
 	}
+	fmt.Fprintf(out, "Train %s %s after %.0f s. Planned: %s. Rolled: %s. Failed: %s. Taken back: %s. %d requests, %d failed.\n", r.Train.Train, r.Train.State,
+		r.Train.Seconds, strings.Join(r.Train.Planned, " → "), strings.Join(r.Train.Forward, " → "), r.Train.Failed, strings.Join(r.Train.Back, " → "),
+		r.Train.Requests, r.Train.FailedRequests)
 }
 
 // write writes the report as JSON.
@@ -221,5 +225,5 @@ func (r Report) verdict() error {
 			return fmt.Errorf("%s: requests failed on %v, and only %d server was exposed: %w", p.Name, p.FailedByServer, p.ServersExposed, ErrUnexpected)
 		}
 	}
-	return nil
+	return r.Train.expected()
 }

@@ -1,7 +1,8 @@
 //go:build linux
 
 // Package story tells, in a yard on this machine, what Railyard is for: a good push that reaches production without a
-// visitor noticing, a bad one that is caught in baking and comes back by itself, and one that never leaves FAT.
+// visitor noticing, a bad one that is caught in baking and comes back by itself, one that never leaves FAT, and a Train that comes
+// back in order.
 package story
 
 import (
@@ -96,11 +97,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	return report.verdict()
 }
 
-// tell pushes the first releases and then the story's three.
+// tell pushes the first releases and then the story's three, and lets the Train travel.
 func (t *teller) tell(ctx context.Context) (Report, error) {
 	report := Report{Setup: []Push{}}
 	t.say("")
-	t.say("First releases: version 1.0.0 of all four applications is pushed, built, and goes through FAT and UAT into production.")
+	t.say("First releases: version 1.0.0 of all applications is pushed, built, and goes through FAT and UAT into production.")
 	var first []chapter
 	for _, app := range apps.Names() {
 		first = append(first, chapter{name: "first " + app, app: app, options: apps.Options{Version: "1.0.0"}, verdict: "released", first: true})
@@ -118,6 +119,9 @@ func (t *teller) tell(ctx context.Context) (Report, error) {
 			return report, err
 		}
 		report.Pushes = append(report.Pushes, push)
+	}
+	if report.Train, err = t.travel(ctx); err != nil {
+		return report, err
 	}
 	report.Queued = queueTimes(append(report.Setup, report.Pushes...))
 	return report, nil

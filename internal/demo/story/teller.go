@@ -82,7 +82,12 @@ func (t *teller) push(ctx context.Context, c chapter) (Push, error) {
 // start pushes a chapter's change and waits until it is a Coach.
 func (t *teller) start(ctx context.Context, c chapter) (coach api.Coach, began time.Time, err error) {
 	options := c.options
-	options.Plan = plan(c.app, options.Version)
+	if options.Plan == "" {
+		options.Plan = plan(c.app, options.Version)
+		if c.app == apps.HotelDB {
+			options.Plan += databasePlan
+		}
+	}
 	files, err := apps.Source(c.app, options)
 	if err != nil {
 		return coach, began, err

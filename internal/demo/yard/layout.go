@@ -20,7 +20,7 @@ import (
 type Pool struct {
 	App     string         // also the pool's and the repository's name
 	Kind    string         // as the topology calls it
-	After   string         // the pool before it; "" = none
+	After   string         // the pools before it: "public-api, hotel-db"; "" = none
 	Traffic bool           // visitors come through HAProxy in production
 	Servers map[string]int // environment → number of servers
 	// PeopleApprove: its plans wait for a person; otherwise the topology's policy passes them.
@@ -28,14 +28,16 @@ type Pool struct {
 	Watch         time.Duration // in production, instead of Speed's
 }
 
-// Talk is the company of the talk: JobWS → public API → hotel API → hotel APP.
+// Talk is the company of the talk: JobWS → public API → hotel API → hotel APP, with a database object and web resources.
 func Talk() []Pool {
 	servers := func(production int) map[string]int { return map[string]int{"FAT": 1, "UAT": 1, "PROD": production} }
 	return []Pool{
+		{App: apps.HotelDB, Kind: "database", Servers: servers(1)},
+		{App: apps.HotelWeb, Kind: "web", Servers: servers(2)},
 		{App: apps.JobWS, Kind: "job", Servers: servers(2)},
 		{App: apps.PublicAPI, Kind: "api", After: apps.JobWS, Traffic: true, Servers: servers(3)},
-		{App: apps.HotelAPI, Kind: "api", After: apps.PublicAPI, Traffic: true, Servers: servers(5)},
-		{App: apps.HotelApp, Kind: "app", After: apps.HotelAPI, Traffic: true, Servers: servers(3)},
+		{App: apps.HotelAPI, Kind: "api", After: apps.PublicAPI + ", " + apps.HotelDB, Traffic: true, Servers: servers(5)},
+		{App: apps.HotelApp, Kind: "app", After: apps.HotelAPI + ", " + apps.HotelWeb, Traffic: true, Servers: servers(3)},
 	}
 }
 
@@ -58,7 +60,7 @@ type server struct {
 	machine machines.Machine
 }
 
-func (s site) balanced() bool { return s.pool.Kind != "job" }
+func (s site) balanced() bool { return s.pool.Kind != "job" && s.pool.Kind != "database" }
 
 // strategy is what the site rolls otherwise than its environment, as the topology writes it.
 func (s site) strategy() string {
