@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # The servers that tests talk to can change where Go's test cache does not look, so results are never taken from it.
 TESTFLAGS ?= -count=1
 
-.PHONY: help build demo test lint generate bench-roll clean
+.PHONY: help build demo test lint generate bench-roll bench-plan clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ bench-roll: ## set up and measure a roll of 12 servers: Railyard, Ansible, and t
 	@ci/setup bench
 	@go build -trimpath -o bin/bench-roll ./ci/bench-roll
 	@exec bin/bench-roll $(BENCHFLAGS)
+
+bench-plan: ## measure planning: 40 Trains of a company with 3,000 pools, and one Train among them; PLANCOUNT=5
+	@go test ./internal/ar -run '^$$' -bench BenchmarkPlan -benchmem -count=$(or $(PLANCOUNT),5)
+	@go test ./server -run '^$$' -bench BenchmarkPreview -count=$(or $(PLANCOUNT),5)
 
 clean: ## remove what these targets built, the tools included
 	rm -rf bin coverage.out

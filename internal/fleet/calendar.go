@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // a zone means the same on every machine
 )
 
 // Calendar says when changes may enter an environment. Rollbacks never ask it.

@@ -45,7 +45,7 @@ var engines = []struct {
 }
 
 func TestStore(t *testing.T) {
-	suite := [][]rule{leaseRules, intakeRules, coachRules, planRules, rollRules, siteRules, auditRules, eventRules, cutRules, roundTripRules, lookRules, otherRules}
+	suite := [][]rule{leaseRules, intakeRules, coachRules, planRules, rollRules, siteRules, auditRules, eventRules, cutRules, roundTripRules, trainRules, lookRules, otherRules}
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			for _, rules := range append(suite, e.own) {
