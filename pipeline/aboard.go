@@ -63,7 +63,10 @@ func (d *decider) carried() bool {
 // ride follows the Train that the Coach is aboard of.
 func (d *decider) ride() bool {
 	seat := d.obs.Seat
-	if seat == nil {
+	switch {
+	case d.seat != nil && d.seat.Take:
+		return false // it boarded in this decision: the seat is not there before that is saved
+	case seat == nil:
 		d.Left, d.Train = d.Train, ""
 		d.enter(rop.AwaitingApproval, d.Environment, "left Train "+d.Left+" before departure")
 		return true

@@ -56,6 +56,7 @@ func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 			d.planned()
 		}
 	}
+	d.giveUpSeat()
 	d.tellOthers()
 	return d.decision(c)
 }

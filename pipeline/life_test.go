@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"railyard/internal/ar"
 	"railyard/internal/event"
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
@@ -28,6 +29,9 @@ type yard struct {
 	reserved []rop.Reserved
 	freed    []Release
 	events   []event.Event
+
+	seat SeatChange     // the last one
+	used []ar.QuotaTake // by everything that entered
 }
 
 // tellings lists the events of a kind with who made them.
@@ -112,6 +116,13 @@ func (y *yard) step() Decision {
 	d := Decide(y.coach, y.obs, y.now)
 	if d.Changed {
 		y.saves++
+		if c := d.Save.Seat; c != nil {
+			y.seat, y.obs.Seat = *c, nil
+			if c.Take {
+				y.obs.Seat = &Seat{Coach: y.coach.ID, Train: c.Train, State: RiderCoupled}
+			}
+		}
+		y.used = append(y.used, d.Save.Use...)
 		y.events = append(y.events, d.Save.Events...)
 		y.coach = d.Coach
 		y.rolls = append(y.rolls, d.Save.NewRolls...)
