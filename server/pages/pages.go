@@ -60,8 +60,6 @@ func functions(lang Lang) template.FuncMap {
 		"clock": func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"date":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 		"short": short,
-		"worst": worst,
-		"more":  func(all []api.Finding) int { return max(0, len(all)-shownFindings) },
 		"story": story,
 		"long":  func(text string) bool { return strings.Contains(strings.TrimSpace(text), "\n") },
 	}
