@@ -43,7 +43,12 @@ func TestOnMariaDBAGoodPushIsReleasedAndABadOneComesBack(t *testing.T) {
 		}
 	}
 	y.runsEverywhere(t, y.version(1))
-	if b := y.buildEnds(t, bad); b.Result != "FAILURE" {
-		t.Errorf("the bad build is %s, expected FAILURE", b.Result)
+	b := y.buildEnds(t, bad)
+	if b.Result != "FAILURE" || !strings.Contains(b.Description, "hard breach") {
+		t.Errorf("the bad build is %s and says %q, expected FAILURE and the breach", b.Result, b.Description)
 	}
+	if console := y.console(t, bad); !strings.Contains(console, bad.Reason) {
+		t.Errorf("the console of the bad build does not tell the reason %q:\n%s", bad.Reason, console)
+	}
+	y.judgedAgain(t, bad)
 }

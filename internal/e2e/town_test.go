@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -295,6 +296,17 @@ func (y *town) buildEnds(t *testing.T, c api.Coach) (b jenkinsBuild) {
 		return "it runs", !b.Building && b.Result != ""
 	})
 	return b
+}
+
+// console is what the build of a Coach wrote.
+func (y *town) console(t *testing.T, c api.Coach) string {
+	t.Helper()
+	answer, err := http.Get(deref(c.Builds[0].Url) + "consoleText")
+	must(t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return string(text)
 }
 
 func (y *town) get(t *testing.T, url string, into any) {

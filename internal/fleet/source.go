@@ -196,7 +196,8 @@ func (c *checker) checkThrough(at, subject string, ind Indicator) {
 		c.say(at+".url.through", subject, "source: url: through the balancer it tests the site, not each server", "write scope: pool")
 	case through != "":
 		c.templates(at+".url.through", subject, "source: url: through", through, siteTemplates...)
-		if u, err := url.Parse(through); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.TrimRight(u.Path, "/") != "" {
+		filled := template.ReplaceAllString(through, "x") // what stands in a host's name is filled in later
+		if u, err := url.Parse(filled); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.TrimRight(u.Path, "/") != "" {
 			c.say(at+".url.through", subject, fmt.Sprintf("source: url: through %q is no address", through), "write http(s)://HOST, without a path: the check has it")
 		}
 	}

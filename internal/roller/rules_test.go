@@ -71,6 +71,16 @@ func TestRulesOfTheRoll(t *testing.T) {
 				}
 				want(t, len(w.names(func(s *vserver) bool { return s.everOnNew })), 5) // smoke server and two batches of two
 			}},
+		{rule: "after the last batch hard indicators stay armed: a breach in the watch returns every server", servers: 5,
+			given: func(w *world) { w.judge = says(verdict.Hard, inStage(Watch, 4)) },
+			then: func(t *testing.T, w *world) {
+				want(t, w.roll.Stage, RolledBack)
+				want(t, len(w.names(func(s *vserver) bool { return s.everOnNew })), 5)
+				w.allOn(oldRev)
+			}},
+		{rule: "after the last batch soft indicators stop nothing any more", servers: 5,
+			given: func(w *world) { w.judge = says(verdict.Soft, inStage(Watch, 4)) },
+			then:  func(t *testing.T, w *world) { want(t, w.roll.Stage, Done); w.allOn(newRev) }},
 		{rule: "a soft breach pauses and calls a person; resume accepts it for this batch", servers: 5,
 			given: func(w *world) { w.judge = says(verdict.Soft, inStage(Rolling, 1)) },
 			then: func(t *testing.T, w *world) {
