@@ -124,6 +124,9 @@ func (s *Server) coachPage(c *gin.Context) {
 		view.Coach = pages.NewCoach(coach, names, view.Now)
 		view.Events, err = s.newest(ctx, store.EventFilter{Coach: coach.Id})
 	}
+	if err == nil {
+		view.People, err = s.people(ctx, coach.Id)
+	}
 	if err != nil {
 		s.trouble(c, err)
 		return

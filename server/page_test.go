@@ -4,10 +4,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"railyard/internal/access"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
+	"railyard/internal/verdict"
 	"railyard/server"
 )
 
@@ -20,6 +22,10 @@ func TestPages(t *testing.T) {
 	y.addTrain()
 	y.couple(coachID)
 	y.addToken("li.wei", access.Operator, "*", start.AddDate(1, 0, 0))
+	said := verdict.Entered{Coach: coachID, Environment: "UAT", Actor: "person:lin", Reason: "cancelling <b>fails</b>", At: start.Add(80 * time.Second)}
+	if err := y.store.AddTestVerdict(t.Context(), said); err != nil {
+		t.Fatal(err)
+	}
 	cases := []struct {
 		golden, path string
 		status       int

@@ -27,14 +27,11 @@ func (s *Server) ListVerdicts(ctx context.Context, r api.ListVerdictsRequestObje
 	if err != nil {
 		return nil, err
 	}
-	people, err := s.Store.TestVerdicts(ctx, r.Coach)
+	people, err := s.people(ctx, r.Coach)
 	if err != nil {
-		return nil, database(err)
+		return nil, err
 	}
-	out := api.Verdicts{People: []api.EnteredVerdict{}, Rolls: []api.RollVerdicts{}}
-	for _, e := range people {
-		out.People = append(out.People, enteredOf(e))
-	}
+	out := api.Verdicts{People: people, Rolls: []api.RollVerdicts{}}
 	for _, roll := range rolls {
 		one := api.RollVerdicts{Roll: roll.ID, Environment: roll.Site.Environment, Pool: roll.Site.Pool, Stage: string(roll.Stage), Verdicts: []api.Verdict{}}
 		looks, err := s.Store.Looks(ctx, roll.ID, verdictsShown)
@@ -47,6 +44,19 @@ func (s *Server) ListVerdicts(ctx context.Context, r api.ListVerdictsRequestObje
 		out.Rolls = append(out.Rolls, one)
 	}
 	return api.ListVerdicts200JSONResponse(out), nil
+}
+
+// people is what people said of a Coach, oldest first.
+func (s *Server) people(ctx context.Context, coach string) ([]api.EnteredVerdict, error) {
+	all, err := s.Store.TestVerdicts(ctx, coach)
+	if err != nil {
+		return nil, database(err)
+	}
+	said := []api.EnteredVerdict{}
+	for _, e := range all {
+		said = append(said, enteredOf(e))
+	}
+	return said, nil
 }
 
 func enteredOf(e verdict.Entered) api.EnteredVerdict {

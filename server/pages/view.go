@@ -44,6 +44,7 @@ func (Yard) template() string { return "yard" }
 type CoachPage struct {
 	Frame
 	Coach  Coach
+	People []api.EnteredVerdict // what people said of it, oldest first
 	Events []api.Event
 }
 
