@@ -2,11 +2,13 @@ package jenkinsfiles_test
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,21 +41,32 @@ func TestJobsAreAsInTheGoldens(t *testing.T) {
 	}
 }
 
-// pipelines is the engine of a test, with the shipped library.
+// engine runs the Pipelines of all tests, with the shipped library: it takes a second to start.
+var engine = sync.OnceValues(func() (*groovy.Engine, error) {
+	e, err := groovy.New(map[string]fs.FS{jenkinsfiles.LibraryName: jenkinsfiles.Library()})
+	if err != nil {
+		return nil, err
+	}
+	return e, e.Warm()
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if e, _ := engine(); e != nil {
+		if err := e.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
 func pipelines(t *testing.T) *groovy.Engine {
 	t.Helper()
-	e, err := groovy.New(map[string]fs.FS{jenkinsfiles.LibraryName: jenkinsfiles.Library()})
-	if err == nil {
-		err = e.Warm()
-	}
+	e, err := engine()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return e
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatAnInputReturns(t *testing.T) {
-	j := start(t, nil)
+	j := start(t)
 	cases := []struct{ name, script, json, says string }{
 		{"nothing for no parameter", "echo \"<${input(id: 'go', message: 'on?')}>\"", "", "<null>"},
 		{"the bare value of one", "echo \"<${input(id: 'go', message: 'on?', parameters: [string(name: 'A')])}>\"",
@@ -37,7 +37,7 @@ func TestWhatAnInputReturns(t *testing.T) {
 }
 
 func TestWhoStopsABuildAbortsItAndItsScriptMayNoticeThat(t *testing.T) {
-	j := start(t, nil)
+	j := start(t)
 	const waiting = `node {
   try { %BODY% }
   catch (org.jenkinsci.plugins.workflow.steps.FlowInterruptedException e) { echo "noticed ${e.result}: ${e.causes[0].shortDescription}"; throw e }
@@ -65,7 +65,7 @@ func TestWhoStopsABuildAbortsItAndItsScriptMayNoticeThat(t *testing.T) {
 }
 
 func TestABuildGoesOnAfterARestartAndRepeatsNothing(t *testing.T) {
-	j := start(t, library)
+	j := start(t)
 	notes := filepath.Join(t.TempDir(), "notes")
 	script := strings.ReplaceAll(`@Library('railyard') _
 pipeline {
@@ -126,7 +126,7 @@ pipeline {
 }
 
 func TestAScriptThatTakesAnotherWayAfterARestartSaysSo(t *testing.T) {
-	j := start(t, nil)
+	j := start(t)
 	job := j.begin("if (new File('"+t.TempDir()+"/again').createNewFile()) { echo 'first' } else { sleep 0 }\ninput 'on?'", "")
 	j.asks(job)
 	if err := j.s.Restart(); err != nil {
@@ -138,7 +138,7 @@ func TestAScriptThatTakesAnotherWayAfterARestartSaysSo(t *testing.T) {
 }
 
 func TestParametersAndPropertiesOfTheJobComeFromTheJenkinsfile(t *testing.T) {
-	j := start(t, nil)
+	j := start(t)
 	job := j.begin(`pipeline { agent none
   parameters { string(name: 'COACH', defaultValue: 'none', description: 'which'); choice(name: 'MODE', choices: ['regular', 'emergency']); booleanParam(name: 'DRY', defaultValue: true) }
   options { disableConcurrentBuilds() }
@@ -153,8 +153,12 @@ func TestParametersAndPropertiesOfTheJobComeFromTheJenkinsfile(t *testing.T) {
 	}
 }
 
-func TestAHostThatIsMissingOrDiesFailsTheBuildAndSaysWhy(t *testing.T) {
-	j := start(t, nil)
+func TestAHostThatDiesFailsTheBuildAndSaysWhy(t *testing.T) {
+	engine, err := newEngine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := startWith(t, engine)
 	job := j.begin("echo 'begun'\nsleep 60", "")
 	j.says(job, "begun")
 	if err := j.engine.Close(); err != nil {

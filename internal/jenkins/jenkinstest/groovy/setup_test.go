@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,24 +26,39 @@ type jenkins struct {
 	created int
 }
 
-func start(t *testing.T, library fs.FS) *jenkins {
-	t.Helper()
-	libraries := map[string]fs.FS{}
-	if library != nil {
-		libraries["railyard"] = library
+// shared runs the Pipelines of all tests but those that end it: it takes a second to start.
+var shared = sync.OnceValues(func() (*groovy.Engine, error) { return newEngine() })
+
+func newEngine() (*groovy.Engine, error) {
+	e, err := groovy.New(map[string]fs.FS{"railyard": library})
+	if err != nil {
+		return nil, err
 	}
-	engine, err := groovy.New(libraries)
+	return e, e.Warm()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if e, _ := shared(); e != nil {
+		if err := e.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func start(t *testing.T) *jenkins {
+	t.Helper()
+	engine, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := engine.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := engine.Warm(); err != nil {
-		t.Fatal(err)
-	}
+	return startWith(t, engine)
+}
+
+func startWith(t *testing.T, engine *groovy.Engine) *jenkins {
+	t.Helper()
 	j := &jenkins{t: t, engine: engine, o: jenkinstest.Options{
 		Dir: t.TempDir(), Engine: engine, RootURL: jenkinstest.RootURLAuto, Env: map[string]string{"GLOBAL": "everywhere"},
 		Credentials: map[string]jenkinstest.Credential{"token": {Secret: "s3cr3t"}, "robot": {User: "robot", Secret: "pa55"}},

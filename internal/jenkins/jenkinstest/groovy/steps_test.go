@@ -18,7 +18,7 @@ var library = fstest.MapFS{
 }
 
 func TestWhatAJenkinsfileMeans(t *testing.T) {
-	j := start(t, library)
+	j := start(t)
 	declarative := func(steps string) string {
 		return "pipeline { agent any\n stages { stage('One') { steps {\n" + steps + "\n} } } }"
 	}
