@@ -30,7 +30,7 @@ esac
 
 @BUILD@
 
-railyard publish --deployment "$RAILYARD_DEPLOYMENT" --app "$APP" "$package" || fail "cannot publish the package"
+railyard publish --deployment "$RAILYARD_DEPLOYMENT" --app "$APP" "$WORKSPACE/package.tar.gz" || fail "cannot publish the package"
 
 say "following the release; stopping this build does not stop it"
 exec railyard wait --deployment "$RAILYARD_DEPLOYMENT"

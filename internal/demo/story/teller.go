@@ -41,7 +41,7 @@ func (t *teller) say(text string) {
 
 func (t *teller) introduce() {
 	t.say("Railyard      " + t.yard.URL + "/")
-	t.say("Jenkins       " + t.yard.Jenkins.URL + "/")
+	t.say("Jenkins       " + t.yard.Jenkins.URL + "/ (release-engineer, API token in " + t.yard.TokenFile("") + "; buttons in the folder railyard)")
 	t.say("Prometheus    " + t.yard.Prometheus.URL() + "/")
 	t.say("HAProxy       metrics at http://" + t.yard.Balancer.MetricsAddress() + "/metrics")
 	t.say("git           " + t.yard.Git.CloneURL(yard.Repository(apps.HotelAPI)))
