@@ -11,9 +11,9 @@ import (
 	"railyard/internal/rop"
 )
 
-// pollEvery: a look costs Jenkins at most three requests, so it gets at most two a second, and a result is known within
-// three seconds.
-const pollEvery = 1500 * time.Millisecond
+// pollEvery: a look costs Jenkins three requests, and now and then one more; so it gets at most two a second, over any ten
+// seconds, and a result is known within three.
+const pollEvery = 1700 * time.Millisecond
 
 // poller follows all builds of all Coaches with one look per controller at a time, however many there are.
 type poller struct {
