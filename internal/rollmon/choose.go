@@ -8,19 +8,19 @@ import (
 	"railyard/internal/verdict"
 )
 
-// choose lists the indicators that judge a question, and says which ones were left out because they count visitors
+// choose lists the indicators that judge a question, and says which ones were left out because they are about visitors
 // where there are none: in the smoke stage, and in pools that declare no traffic. An indicator that names the stage, or the
 // pool, is judged there all the same. The limits are the stricter ones of the topology and the plan.
 func choose(t *fleet.Topology, q verdict.Question) (judged []fleet.Indicator, leftOut []string) {
 	pool, _ := t.Pool(q.Site.Pool)
 	for _, i := range fleet.Strictest(t.IndicatorsFor(q.Site, q.Stage), q.Stricter) {
 		switch {
-		case i.Ratio == nil:
+		case i.Ratio == nil && i.Rank == nil:
 		case q.Stage == "smoke" && !slices.Contains(i.Stages, q.Stage):
-			leftOut = append(leftOut, i.Name+" counts visitors, and smoke servers have none")
+			leftOut = append(leftOut, i.Name+" is about visitors, and smoke servers have none")
 			continue
 		case !pool.Traffic && !slices.Contains(i.Pools, pool.Name):
-			leftOut = append(leftOut, i.Name+" counts visitors, and the pool declares no traffic")
+			leftOut = append(leftOut, i.Name+" is about visitors, and the pool declares no traffic")
 			continue
 		}
 		judged = append(judged, i)

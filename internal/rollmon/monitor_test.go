@@ -203,7 +203,8 @@ func TestWhichIndicatorsJudge(t *testing.T) {
 		words     string
 	}{
 		{"counts of visitors judge where there are visitors", "baking", "hotel-api", ratio("5xx", true, 1), verdict.Pass, "0 of 400"},
-		{"counts of visitors are left out of the smoke stage", "smoke", "hotel-api", ratio("5xx", true, 1), verdict.Pass, "no indicator is declared for this stage: 5xx counts visitors, and smoke servers have none"},
+		{"counts of visitors are left out of the smoke stage", "smoke", "hotel-api", ratio("5xx", true, 1), verdict.Pass, "no indicator is declared for this stage: 5xx is about visitors, and smoke servers have none"},
+		{"so are ranks of what visitors saw", "smoke", "hotel-api", latency(20)[0], verdict.Pass, "p99 is about visitors, and smoke servers have none"},
 		{"unless they name the stage", "smoke", "hotel-api", smoke, verdict.Pass, "0 of 400"},
 		{"and of pools without traffic", "baking", "jobws", ratio("5xx", true, 1), verdict.Pass, "the pool declares no traffic"},
 		{"unless they name the pool", "baking", "jobws", jobs, verdict.Pass, "0 of 400"},

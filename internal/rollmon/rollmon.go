@@ -5,8 +5,9 @@
 //
 // A Source reads numbers and says what is wrong with them; it never judges. Judge turns numbers into findings and never
 // reads. Counts are judged over the whole time since the servers were exposed, so nothing has to be remembered between
-// two looks and a restart changes no verdict. The statistics, and how a roll's budget of false alarms is spent, are in
-// alpha.go.
+// two looks and a restart changes no verdict. How a roll's budget of false alarms is spent is in
+// alpha.go, what becomes of the findings in compose.go, and each judge with its statistics in a file of its own. docs/indicators.md
+// teaches all of it to those who declare indicators; package score says how good it is.
 package rollmon
 
 import (
