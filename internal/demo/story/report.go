@@ -195,8 +195,8 @@ func (r Report) print(out io.Writer) {
 	for _, p := range r.Pushes {
 		fmt.Fprintf(out, "%s: %s\n", p.Name, p.Reason)
 	}
-	fmt.Fprintf(out, "Train %s %s after %.0f s. Planned: %s. Rolled: %s. Failed: %s. Taken back: %s. %d requests, %d failed.\n", r.Train.Train, r.Train.State,
-		r.Train.Seconds, strings.Join(r.Train.Planned, " → "), strings.Join(r.Train.Forward, " → "), r.Train.Failed, strings.Join(r.Train.Back, " → "),
+	fmt.Fprintf(out, "Train %s %s after %.0f s. Planned: %s. Rolled: %s. Failed: %s. Taken back: %s. Kept: %s. %d requests, %d failed.\n", r.Train.Train, r.Train.State,
+		r.Train.Seconds, strings.Join(r.Train.Planned, " → "), strings.Join(r.Train.Forward, " → "), r.Train.Failed, strings.Join(r.Train.Back, " → "), strings.Join(r.Train.Kept, ", "),
 		r.Train.Requests, r.Train.FailedRequests)
 }
 
