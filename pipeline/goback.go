@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,26 +78,40 @@ func (d *decider) order(refs []rop.RollRef, c roller.Command) {
 	}
 }
 
-// finished are the production rolls that completed with this Coach, in reverse order of their waves.
+// finished are the production rolls that completed with this Coach, in reverse order of their waves and, within
+// one, in the order that the plan gives them.
 func (d *decider) finished() (refs []rop.RollRef) {
 	for _, ref := range d.Rolls {
 		if f := d.obs.Rolls[ref.ID]; !ref.Return && ref.Environment == d.Environment && f.Stage == roller.Done {
 			refs = append(refs, ref)
 		}
 	}
-	slices.SortStableFunc(refs, func(a, b rop.RollRef) int { return b.Wave - a.Wave })
+	slices.SortStableFunc(refs, func(a, b rop.RollRef) int { return cmp.Or(b.Wave-a.Wave, d.turn(a)-d.turn(b)) })
 	return refs
+}
+
+// turn is when a pool goes back among those of its wave, as the plan's rollback order says.
+func (d *decider) turn(ref rop.RollRef) int {
+	if ref.Wave < len(d.Waves) {
+		for _, p := range d.Waves[ref.Wave].Pools {
+			if p.Pool == ref.Pool {
+				return d.Plan.Rollback.Turn(p.Apps)
+			}
+		}
+	}
+	return 0
 }
 
 // returned takes finished sites back to what they ran before, in the reverse of the release order, one wave at a time.
 func (d *decider) returned() bool {
 	var notes []string
-	wave, waits := -1, false
+	var before rop.RollRef
+	waits := false
 	for _, ref := range d.finished() {
-		if waits && ref.Wave != wave {
+		if waits && (ref.Wave != before.Wave || d.turn(ref) != d.turn(before)) {
 			return false // dependents first: this one's turn comes when they are back
 		}
-		wave = ref.Wave
+		before = ref
 		note, back := d.siteReturned(ref)
 		if note != "" {
 			notes = append(notes, note)

@@ -78,6 +78,7 @@ func TestIntake(t *testing.T) {
 		coach      string // "" = none
 		state      rop.State
 		reason     string
+		tells      string // the newest Coach
 	}{
 		{rule: "the first push becomes the first candidate of the first Coach",
 			mirror: branchMirror{tip: "aaa", plan: goodPlan}, coach: "hotel-1.1", state: rop.Building, reason: "first push"},
@@ -106,6 +107,9 @@ func TestIntake(t *testing.T) {
 		{rule: "a branch that is not followed makes nothing", branch: "main", mirror: branchMirror{tip: "aaa", plan: goodPlan}, reason: "not followed"},
 		{rule: "a branch that was deleted makes nothing",
 			store: branchStore{tip: "aaa"}, mirror: branchMirror{}, reason: "deleted"},
+		{rule: "its newest Coach is told, in the same write",
+			store:  branchStore{tip: "aaa", latest: coach(3, 1, "aaa", rop.AwaitingApproval, "FAT"), series: 3},
+			mirror: branchMirror{}, reason: "deleted", tells: "branch release/1.4 of hotel was deleted"},
 		{rule: "a broken plan fails the Coach with the file's position",
 			mirror: branchMirror{tip: "aaa", plan: strings.Replace(goodPlan, "owner:", "ownr:", 1)}, coach: "hotel-1.1", state: rop.Failed, reason: "rop.yaml:3:1"},
 		{rule: "a plan that names what the topology does not know fails the Coach with the file's position",
@@ -135,6 +139,9 @@ func TestIntake(t *testing.T) {
 			}
 			if len(c.store.taken) != 1 {
 				t.Fatalf("%d writes, expected one", len(c.store.taken))
+			}
+			if told := c.store.taken[0].Command; (told != nil) != (c.tells != "") || told != nil && (told.Reason != c.tells || told.Kind != CmdBranchGone) {
+				t.Errorf("the newest Coach is told %+v, expected %q", told, c.tells)
 			}
 			why := c.store.taken[0].Events[len(c.store.taken[0].Events)-1].Why
 			if c.coach == "" {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"railyard/internal/fleet"
 	"railyard/internal/roller"
 	"railyard/internal/rop"
-	"railyard/internal/yamlfile"
 )
 
 // planned moves the Coach's plan on, as far as what is known of the Coach moves it (rop.NextPlan). What the plan holds, and the
@@ -100,16 +98,10 @@ func packagesOf(c rop.Coach) map[string]string {
 // misfit says what in the plan does not fit the topology any more, or "": an app that moved to another SBU, say. It was right
 // when it was pushed.
 func (d *decider) misfit() string {
-	err := rop.Check("", nil, d.Plan, d.obs.Topology, d.Repository)
-	if err == nil {
-		return ""
+	if words := rop.Misfit(d.Plan, d.obs.Topology, d.Repository); words != "" {
+		return "the plan does not fit the topology any more: " + words
 	}
-	words := err.Error()
-	var found yamlfile.Problems
-	if errors.As(err, &found) {
-		words = found[0].Error()
-	}
-	return "the plan does not fit the topology any more: " + words
+	return ""
 }
 
 // pass lets the plan hold its apps and bookings from now on.

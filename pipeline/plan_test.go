@@ -175,6 +175,23 @@ func TestThePlanOfACoach(t *testing.T) {
 			y.end(roller.Done).end(roller.RolledBack).is(rop.RolledBack, "PROD")
 			want(y.t, y.coach.Reason, "production runs what it ran before, but hotel-api keeps its migration: nothing to undo: it is declared backward compatible")
 		}},
+		{"within a wave its pools go back in the order it says, one after the other", func(y *yard) {
+			y.coach.Waves = []rop.Wave{{Pools: append(y.coach.Waves[0].Pools, y.coach.Waves[1].Pools...)}}
+			y.coach.Plan.Rollback.Order = []string{"hotel-app", "hotel-api"}
+			y.publish()
+			for _, env := range []string{"FAT", "UAT", "PROD"} {
+				y.is(rop.Delivering, env)
+				for _, pool := range []string{"hotel-api", "hotel-app"} {
+					id := "hotel-1.1-" + env + "-" + pool
+					y.obs.Rolls[id] = RollFact{ID: id, Kind: roller.Release, Stage: roller.Done, From: roller.Revision{ID: "old"}, To: roller.Revision{ID: "new"}}
+				}
+				y.steps(2)
+			}
+			y.is(rop.Released, "PROD").command(CmdRollback, "person:eng", "prices are wrong")
+			want(y.t, y.backRolls(), []string{roller.GoBackID("hotel-1.1-PROD-hotel-app", 1)})
+			y.end(roller.Done)
+			want(y.t, y.backRolls(), []string{roller.GoBackID("hotel-1.1-PROD-hotel-app", 1), roller.GoBackID("hotel-1.1-PROD-hotel-api", 1)})
+		}},
 		{"a plan that ends in UAT is released there", func(y *yard) {
 			y.coach.Plan.Environments = []string{"FAT", "UAT"}
 			y.inUAT().end(roller.Done).end(roller.Done).is(rop.Released, "UAT").plan(rop.PlanClosed, "")

@@ -44,6 +44,14 @@ func Check(name string, data []byte, plan Plan, t *fleet.Topology, repository st
 	return fits(plan, doc, t, repository).Err()
 }
 
+// Misfit says the first thing in a stored plan that does not fit the topology, in one line, or "".
+func Misfit(plan Plan, t *fleet.Topology, repository string) string {
+	if found := fits(plan, nil, t, repository).Sorted(); len(found) > 0 {
+		return found[0].Error()
+	}
+	return ""
+}
+
 // CheckBranch tells whether a plan may be used on the branch it lies on. The error is a yamlfile.Problems, with positions as
 // those of Check.
 func CheckBranch(name string, data []byte, plan Plan, branch string) error {

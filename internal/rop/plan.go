@@ -37,6 +37,17 @@ type Rollback struct {
 	Who   []string `yaml:"who" json:"who"`     // roles that may order it: ["release-engineer"]
 }
 
+// Turn is when some apps that share a pool go back among those of their wave: 0 = with all others that the order does not name,
+// so in a plan without an order all at once.
+func (r Rollback) Turn(apps []string) int {
+	for i, name := range r.Order {
+		if slices.Contains(apps, name) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // Requirement is something a plan needs to run before its own pools are rolled. Exactly one of App, Project and Coach is set.
 type Requirement struct {
 	App     string `yaml:"app" json:"app"`         // "public-api": this app, in a version of the range
