@@ -137,3 +137,52 @@ func TestEveryTwentiethRequestFailingIsFoundInAboutTwoHundredRequests(t *testing
 		}
 	}
 }
+
+// Baking has most of the roll's budget, but a fault may show only in a later batch, where less is left: the sum of the batch's
+// servers makes up for it.
+func TestFivePercentOfErrorsAreFoundInLaterBatchesToo(t *testing.T) {
+	const seeds = 1000
+	for _, c := range []struct {
+		batch, servers int
+		misses         int           // floor
+		median         time.Duration // floor
+	}{
+		{batch: 1, servers: 1, misses: 0, median: 20 * time.Second}, {batch: 1, servers: 4, misses: 0, median: 5 * time.Second},
+		{batch: 10, servers: 1, misses: 1, median: 25 * time.Second}, {batch: 10, servers: 4, misses: 0, median: 10 * time.Second},
+	} {
+		var took []time.Duration
+		for seed := range uint64(seeds) {
+			if d, found := laterBatch(rand.New(rand.NewPCG(seed, 5)), c.batch, c.servers); found {
+				took = append(took, d)
+			}
+		}
+		slices.Sort(took)
+		misses, median := seeds-len(took), took[len(took)/2]
+		t.Logf("batch %d of %d server(s), 20 indicators: %d of %d missed within 60 s; median %s, slowest %s", c.batch, c.servers, misses, seeds, median, took[len(took)-1])
+		if misses > c.misses || median > c.median {
+			t.Errorf("batch %d of %d servers: %d misses of %d, median %s; want at most %d and %s", c.batch, c.servers, misses, seeds, median, c.misses, c.median)
+		}
+	}
+}
+
+// laterBatch returns the time from the beginning, within a minute, to a hard breach of a batch with 5 % errors.
+func laterBatch(rng *rand.Rand, batch, servers int) (took time.Duration, found bool) {
+	q, s := baking()
+	q.Stage, q.Batch, q.Exposed = "rolling", batch, nil
+	failures := make([]int, servers)
+	for n := range servers {
+		q.Exposed = append(q.Exposed, fmt.Sprintf("hotel-api-%d", n+10))
+	}
+	indicators := manyIndicators(20)
+	for at := 5 * time.Second; at <= time.Minute; at += 5 * time.Second {
+		for n, name := range q.Exposed {
+			failures[n] += binomial(rng, 100, 0.05)
+			s[name] = counts(float64(failures[n]), 20*at.Seconds())
+		}
+		samples := rollmon.Samples{indicators[0].Name: {Source: "prometheus", Servers: s}}
+		if v := rollmon.Judge(q, indicators, samples, since.Add(at)); v.Outcome == verdict.Hard {
+			return at, true
+		}
+	}
+	return 0, false
+}
