@@ -34,12 +34,43 @@ var everyCall = map[string]func(context.Context, *jenkins.Controller) error{
 		_, err := c.Poll(ctx, []string{job})
 		return err
 	},
+	"Poll of many": func(ctx context.Context, c *jenkins.Controller) error {
+		_, err := c.Poll(ctx, []string{job, "a/b/x", "a/y", "z"})
+		return err
+	},
 	"Describe": func(ctx context.Context, c *jenkins.Controller) error { return c.Describe(ctx, job, 1, "x") },
 	"Stop":     func(ctx context.Context, c *jenkins.Controller) error { return c.Stop(ctx, job, 1) },
 	"Cancel":   func(ctx context.Context, c *jenkins.Controller) error { return c.Cancel(ctx, 1) },
 	"Log": func(ctx context.Context, c *jenkins.Controller) error {
 		_, _, _, err := c.Log(ctx, job, 1, 0)
 		return err
+	},
+	"Inputs": func(ctx context.Context, c *jenkins.Controller) error {
+		_, err := c.Inputs(ctx, job, 1)
+		return err
+	},
+	"Proceed": func(ctx context.Context, c *jenkins.Controller) error {
+		return c.Proceed(ctx, job, 1, "Deploy", nil)
+	},
+	"Reject": func(ctx context.Context, c *jenkins.Controller) error { return c.Reject(ctx, job, 1, "Deploy") },
+	"Rename": func(ctx context.Context, c *jenkins.Controller) error { return c.Rename(ctx, job, 1, "x") },
+	"Keep":   func(ctx context.Context, c *jenkins.Controller) error { return c.Keep(ctx, job, 1, true) },
+	"Config": func(ctx context.Context, c *jenkins.Controller) error {
+		_, err := c.Config(ctx, jenkins.Item{Name: job})
+		return err
+	},
+	"Config of a view": func(ctx context.Context, c *jenkins.Controller) error {
+		_, err := c.Config(ctx, jenkins.Item{Name: "v", View: true})
+		return err
+	},
+	"Create": func(ctx context.Context, c *jenkins.Controller) error {
+		return c.Create(ctx, jenkins.Item{Name: job}, jobXML("true"))
+	},
+	"Create a view": func(ctx context.Context, c *jenkins.Controller) error {
+		return c.Create(ctx, jenkins.Item{Name: "v", View: true}, []byte("<hudson.model.ListView/>"))
+	},
+	"Update": func(ctx context.Context, c *jenkins.Controller) error {
+		return c.Update(ctx, jenkins.Item{Name: job}, jobXML("true"))
 	},
 	"EnsureJob": func(ctx context.Context, c *jenkins.Controller) error {
 		_, err := c.EnsureJob(ctx, job, jobXML("true"))
@@ -112,6 +143,10 @@ func TestEveryCallTellsWhyItFailed(t *testing.T) {
 					continue
 				}
 				err := call(t.Context(), ctl)
+				if err == nil {
+					t.Errorf("%s succeeds, want %q", name, c.want)
+					continue
+				}
 				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) || jenkins.IsRefusal(err) != c.refusal {
 					t.Errorf("%s: %v (refusal %v)\nwant %q with %q (refusal %v)", name, err, jenkins.IsRefusal(err), c.want, c.says, c.refusal)
 				}

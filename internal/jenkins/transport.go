@@ -151,6 +151,13 @@ func (t *transport) judge(r *http.Request, answer *http.Response, err error) (*h
 	case answer.StatusCode >= 400:
 		page, err := readPage(answer)
 		return nil, refusal(r, answer, page, err)
+	case r.Method == http.MethodPost && got == "text/html":
+		// Jenkins confirms with an empty body; a page is from somebody else.
+		page, err := readPage(answer)
+		if err != nil || strings.TrimSpace(page) != "" {
+			return nil, fmt.Errorf("%s: %w: it is a page and no confirmation: check the controller's URL and what stands in front of it", object(r), ErrNotJenkins)
+		}
+		answer.Body = http.NoBody
 	case wanted != "" && got != wanted:
 		answer.Body.Close()
 		return nil, fmt.Errorf("%s: %w: got %q where %s was expected: check the controller's URL and what stands in front of it",
