@@ -178,8 +178,6 @@ func (s *Server) refuse(method string, auth *string, header string) *fault {
 		return &fault{-32602, "Invalid params.", `The "apiinfo.version" method must be called without the "auth" parameter.`}
 	case method == "apiinfo.version":
 		return nil
-	case given == "" && version < 7:
-		return &fault{-32602, "Invalid params.", "Not authorised."}
 	case given == "":
 		return &fault{-32602, "Invalid params.", "Not authorized."}
 	case given != s.Token && version < 7:
