@@ -78,3 +78,36 @@ func quietSim() (*sim, *simProc) {
 	stored.put(stored.roll, nil)
 	return s, s.newProc(0)
 }
+
+// A lock that is not the roll's any more, whoever gave it away, ends all new action at the next renewal of the lease.
+func TestNoActionBeginsWithoutTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := quietSim()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.runner.Run(ctx, nil) }()
+		time.Sleep(1300 * time.Millisecond)
+		s.locked(func() {
+			want(t, len(s.begun) > 0, true)
+			site := s.store.rolls["r-1"].roll.Site
+			other := &simRoll{targets: map[string][]byte{}}
+			other.put(Roll{ID: "r-2", Site: site, Stage: Rolling, Pause: &Pause{Cause: CauseBrake}}, nil)
+			other.until = time.Now().Add(time.Hour) // somebody else's
+			s.store.rolls["r-2"], s.store.locks[site] = other, "r-2"
+		})
+		lost := time.Now()
+		time.Sleep(time.Minute)
+		s.locked(func() {
+			for _, began := range s.begun {
+				if began.Sub(lost) > p.runner.LeaseTTL/3+time.Second {
+					t.Errorf("an action began %s after the lock was lost", began.Sub(lost))
+				}
+			}
+			want(t, s.store.rolls["r-1"].roll.Stage.Terminal(), false)
+		})
+		close(s.over)
+		cancel()
+		<-done
+		s.wg.Wait()
+	})
+}
