@@ -168,9 +168,10 @@ func (d *decider) wakeIn(after time.Duration) {
 	d.wake = min(d.wake, max(after, time.Millisecond))
 }
 
-// watchProgress pauses a roll in which nothing has moved for too long, and says where it hangs. Timed waits are progress.
+// watchProgress pauses a roll in which nothing has moved for too long, and says where it hangs. Timed waits are progress, and so is whatever
+// this decision tells of.
 func (d *decider) watchProgress() {
-	if d.Roll.Pause != nil || d.obs.Braked || d.Stage == Queued || d.Stage.Terminal() || !d.SettledAt.IsZero() {
+	if d.Roll.Pause != nil || d.obs.Braked || d.Stage == Queued || d.Stage.Terminal() || !d.SettledAt.IsZero() || len(d.events) > 0 {
 		return
 	}
 	if d.now.Sub(later(d.ProgressAt, d.obs.Since)) < d.Strategy.Progress {

@@ -55,6 +55,11 @@ func TestRulesOfSight(t *testing.T) {
 			want(t, w.servers["s05"].restarts, 0)
 			w.allOn(oldRev)
 		}},
+		{"a server that fails after as long as the progress deadline is progress, and counted against the budget", 5, func(t *testing.T, w *world) {
+			w.roll.Strategy.Progress, w.bad[newRev.ID] = w.roll.Strategy.StepTimeout, true
+			w.until(func() bool { return w.roll.Pause != nil })
+			want(t, w.roll.Pause.Cause, CauseBudget)
+		}},
 		{"a host that says what it ran before its switch is not believed to have gone back", 5, func(t *testing.T, w *world) {
 			w.until(func() bool { return w.roll.Stage == Baking })
 			obs := w.observe()

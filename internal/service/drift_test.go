@@ -125,6 +125,10 @@ func (y *driftYard) serve(dir, topology string) {
 		return nil
 	}))
 	fatal(t, err)
+	y.until("it answers", func() bool {
+		_, err := y.client.ListBarsWithResponse(t.Context())
+		return err == nil
+	})
 }
 
 func fatal(t *testing.T, err error) {
@@ -155,10 +159,10 @@ func (y *driftYard) until(what string, holds func() bool) {
 	}
 }
 
-// told lists the events about an object, or all.
+// told lists the events about an object, or the last of all.
 func (y *driftYard) told(object string) (all []string) {
 	y.t.Helper()
-	events, err := y.store.Events(context.Background(), store.EventFilter{Object: object})
+	events, err := y.store.Events(context.Background(), store.EventFilter{Object: object, Newest: object == ""})
 	fatal(y.t, err)
 	for _, e := range events {
 		all = append(all, strings.Join([]string{e.What, e.Server, e.Why, e.Actor}, " | "))
@@ -173,18 +177,31 @@ func (y *driftYard) tells(begins string) bool {
 
 // pack publishes a package of hotel-api.
 func (y *driftYard) pack() roller.AppRelease {
+	return y.packed("1.4.2", tar.Header{Name: "VERSION"})
+}
+
+// packed publishes a package whose files hold its version. One without a type is a regular file.
+func (y *driftYard) packed(version string, files ...tar.Header) roller.AppRelease {
 	y.t.Helper()
 	var tgz bytes.Buffer
 	gz := gzip.NewWriter(&tgz)
 	archive := tar.NewWriter(gz)
-	fatal(y.t, archive.WriteHeader(&tar.Header{Name: "VERSION", Typeflag: tar.TypeReg, Mode: 0o644, Size: 5}))
-	_, err := archive.Write([]byte("1.4.2"))
-	fatal(y.t, err)
+	for _, file := range files {
+		file.Mode = 0o644
+		if file.Typeflag == 0 {
+			file.Typeflag, file.Size = tar.TypeReg, int64(len(version))
+		}
+		fatal(y.t, archive.WriteHeader(&file))
+		if file.Typeflag == tar.TypeReg {
+			_, err := archive.Write([]byte(version))
+			fatal(y.t, err)
+		}
+	}
 	fatal(y.t, archive.Close())
 	fatal(y.t, gz.Close())
-	digest, _, err := y.packages.Put(y.t.Context(), &tgz, 1<<20)
+	digest, _, err := y.packages.Put(y.t.Context(), &tgz, 8<<20)
 	fatal(y.t, err)
-	return roller.AppRelease{App: "hotel-api", Package: digest, Version: "1.4.2"}
+	return roller.AppRelease{App: "hotel-api", Package: digest, Version: version}
 }
 
 // release rolls a first version out.
