@@ -286,3 +286,29 @@ func TestAMissingPluginIsNamed(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestANodeStepWaitsInTheQueueAndIsNoBuild(t *testing.T) {
+	proceed := make(chan struct{})
+	s, ctl := pipelinePair(t, jenkinstest.Options{Executors: 1}, func(ctx context.Context, r *jenkinstest.Run) jenkinstest.Result {
+		n, err := r.Node(ctx)
+		if err != nil {
+			return jenkinstest.Aborted
+		}
+		defer n.Release()
+		<-proceed
+		return jenkinstest.Success
+	})
+	run(t, ctl, "d1")
+	run(t, ctl, "d2")
+	eventually(t, "the second node step in the queue", func() bool { return queued(t, s) == 1 })
+	builds, err := ctl.Poll(t.Context(), []string{job})
+	if err != nil || len(builds) != 2 || !builds[0].Building || !builds[1].Building {
+		t.Errorf("Poll = %+v, %v, want two builds that run", builds, err)
+	}
+	close(proceed)
+	until(t, ctl, "d1", 0, done)
+	until(t, ctl, "d2", 0, done)
+	if n := queued(t, s); n != 0 {
+		t.Errorf("%d items are left in the queue", n)
+	}
+}

@@ -285,8 +285,24 @@ func (q *request) queueBean() *export.Object {
 			for _, item := range q.c.queue {
 				out = append(out, q.queueItemBean(item))
 			}
+			for run, item := range q.c.placeholders {
+				out = append(out, q.placeholderBean(run.b, item))
+			}
 			return out
 		}))
+}
+
+// placeholderBean is a node step that waits for an executor. It has no
+// parameters, and its task is a part of a build.
+func (q *request) placeholderBean(b *build, item *queueItem) *export.Object {
+	show := func(name string, value any) export.Field { return export.ShowAt(999, name, value) }
+	return obj("hudson.model.Queue$BuildableItem",
+		show("actions", []*export.Object{}), show("blocked", false), show("buildable", true), show("id", item.id),
+		show("inQueueSince", millis(item.since)), show("params", ""), show("stuck", false),
+		show("task", obj("org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$PlaceholderTask",
+			show("name", "part of "+strings.ReplaceAll(b.job.fullName(), "/", " » ")+" "+b.name()), show("url", q.urlBase()+b.path()))),
+		show("url", fmt.Sprintf("queue/item/%d/", item.id)), show("why", q.c.why(item)),
+		show("buildableStartMilliseconds", millis(item.buildable)), show("pending", false))
 }
 
 // queueItemBean has a relative url, as Jenkins does.

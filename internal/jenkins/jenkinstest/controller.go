@@ -17,23 +17,24 @@ var errShutdown = errors.New("the controller is shutting down")
 // builds. The Server replaces it at a restart. All state is guarded by mu;
 // methods expect it to be held unless they say otherwise.
 type controller struct {
-	mu          sync.Mutex
-	o           *Options
-	rootURL     string // "" when not configured
-	root        *item
-	queue       []*queueItem // live items, oldest first
-	left        map[int64]*queueItem
-	nextQueueID int64
-	executors   []*executor
-	runners     map[string]runner
-	workspaces  map[string]bool // taken directories
-	groups      map[int]bool    // process groups of running steps
-	quieting    bool            // no build starts
-	closing     bool            // nothing moves any more
-	dead        bool            // nothing is written any more
-	freed       chan struct{}   // closed when an executor becomes free; nil when nobody waits
-	stopTick    func() bool
-	wg          sync.WaitGroup // one per executing build
+	mu           sync.Mutex
+	o            *Options
+	rootURL      string // "" when not configured
+	root         *item
+	queue        []*queueItem // live items, oldest first
+	left         map[int64]*queueItem
+	nextQueueID  int64
+	executors    []*executor
+	runners      map[string]runner
+	workspaces   map[string]bool     // taken directories
+	groups       map[int]bool        // process groups of running steps
+	quieting     bool                // no build starts
+	closing      bool                // nothing moves any more
+	dead         bool                // nothing is written any more
+	placeholders map[*Run]*queueItem // node steps that wait for an executor: shown in the queue, and not saved
+	freed        chan struct{}       // closed when an executor becomes free; nil when nobody waits
+	stopTick     func() bool
+	wg           sync.WaitGroup // one per executing build
 }
 
 // executor is one slot of the built-in node.
@@ -56,7 +57,8 @@ type runner interface {
 func newController(o *Options, rootURL string) (*controller, error) {
 	c := &controller{
 		o: o, rootURL: rootURL, left: map[int64]*queueItem{}, nextQueueID: 1,
-		workspaces: map[string]bool{}, groups: map[int]bool{},
+		placeholders: map[*Run]*queueItem{},
+		workspaces:   map[string]bool{}, groups: map[int]bool{},
 		root: &item{dir: o.Dir, kids: map[string]*item{}},
 	}
 	c.runners = map[string]runner{classFreestyle: freestyle{}, classPipeline: pipelines{o.Engine}}

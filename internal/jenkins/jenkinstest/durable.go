@@ -30,6 +30,7 @@ type Node struct {
 // Node waits for a free executor and takes it. A resumed engine asks again.
 // The error is an *Interrupt or the cause of ctx.
 func (r *Run) Node(ctx context.Context) (*Node, error) {
+	defer r.stopWaiting()
 	for {
 		n, freed, err := r.tryNode()
 		if n != nil || err != nil {
@@ -56,6 +57,11 @@ func (r *Run) tryNode() (n *Node, freed <-chan struct{}, err error) {
 		if c.freed == nil {
 			c.freed = make(chan struct{})
 		}
+		if c.placeholders[r] == nil {
+			now := c.o.Clock.Now()
+			c.placeholders[r] = &queueItem{id: c.nextQueueID, job: r.b.job, since: now, buildable: now, state: stateBuildable}
+			c.nextQueueID++
+		}
 		return nil, c.freed, nil
 	}
 	dir, err := c.lease(r.b.job)
@@ -69,6 +75,13 @@ func (r *Run) tryNode() (n *Node, freed <-chan struct{}, err error) {
 	}}
 	fmt.Fprintf(r.b.console, "Running on Jenkins in %s\n", dir)
 	return n, nil, nil
+}
+
+// stopWaiting takes the run's node step out of the queue.
+func (r *Run) stopWaiting() {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	delete(r.c.placeholders, r)
 }
 
 // Release gives the executor back. It may be called twice.
