@@ -78,6 +78,8 @@ func approval(t *testing.T, y *town) {
 	if c = y.coach(t, c.Id); !waits(c) {
 		t.Fatalf("%s is %s after its author's approval, expected that it waits", c.Id, c.State)
 	}
+	must(t, y.Jenkins.Crash()) // while the build waits for what follows
+	must(t, y.StartJenkins())
 	if out, code := y.run(t, "li", "rop", "approve", c.Id, "--reason", "read and tried"); code != 0 {
 		t.Fatalf("approval by a release engineer: exit code %d: %s", code, out)
 	}
@@ -93,6 +95,9 @@ func approval(t *testing.T, y *town) {
 		if told[what] != "person:li: read and tried" {
 			t.Errorf("%s in the log is %q, expected once, by person:li, with the reason", what, told[what])
 		}
+	}
+	if b := y.buildEnds(t, c); b.Result != "SUCCESS" {
+		t.Errorf("the build that Jenkins' crash met while it waited ended %s, expected SUCCESS", b.Result)
 	}
 }
 

@@ -3,6 +3,7 @@ package jenkins_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,5 +127,42 @@ func TestLinksToButtonsStandBelowTheDescription(t *testing.T) {
 	}
 	if got := jenkins.ButtonLinks("", "railyard", "c", []string{"Resume"}); got != "" {
 		t.Errorf("links of a Jenkins without a root URL: %q", got)
+	}
+}
+
+func TestAWakeUpWhoseReplyIsLostIsRepeated(t *testing.T) {
+	var cut atomic.Bool
+	lose := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/proceedEmpty") && cut.CompareAndSwap(true, false) {
+				next.ServeHTTP(httptest.NewRecorder(), r) // it is done, and nobody hears of it
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	_, c := pipelinePair(t, jenkinstest.Options{Middleware: lose}, func(ctx context.Context, r *jenkinstest.Run) jenkinstest.Result {
+		for _, id := range []string{"railyard-3", "railyard-4"} {
+			if _, err := r.Input(ctx, jenkinstest.Input{Step: id, ID: id, Message: "?"}); err != nil {
+				return jenkinstest.Aborted
+			}
+		}
+		return jenkinstest.Success
+	})
+	run(t, c, "d1")
+	eventually(t, "the first input", func() bool {
+		pending, err := c.Inputs(t.Context(), job, 1)
+		return err == nil && len(pending) == 1
+	})
+	cut.Store(true)
+	if settled, err := c.Wake(t.Context(), job, 1, "4"); err == nil || settled {
+		t.Fatalf("a lost reply is %v, %v; expected an error", settled, err)
+	}
+	eventually(t, "the build that has seen milepost 4", func() bool {
+		settled, err := c.Wake(t.Context(), job, 1, "4")
+		return err == nil && settled
+	})
+	if b := until(t, c, "d1", 0, func(b jenkins.Build) bool { return b.Number > 0 }); b.Done() {
+		t.Errorf("the build was woken twice and ended %s; at milepost 4 it had to go on waiting", b.Result)
 	}
 }
