@@ -14,6 +14,7 @@ import (
 	"railyard/internal/jenkins/configxml"
 	"railyard/internal/jenkins/jenkinstest"
 	"railyard/internal/jenkins/provision"
+	"railyard/jenkinsfiles"
 )
 
 // plugin is what the script sees of the Job DSL plugin: methods that make an
@@ -41,6 +42,10 @@ listView = { name, body -> make('hudson.model.ListView', name, body) }
 func TestTheJobDSLMakesWhatSyncMakes(t *testing.T) {
 	wanted := wants("echo 'a' \\ $HOME ''' \"x\"\nsecond &lt;line&gt;")
 	wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "free"}, Config: []byte("<project><builders><hudson.tasks.Shell><command>true</command></hudson.tasks.Shell></builders></project>")})
+	wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "real/deliver"}, Config: jenkinsfiles.Deliver("hotel-api")})
+	for name, config := range jenkinsfiles.Buttons() {
+		wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "real/" + name}, Config: config})
+	}
 	script, err := provision.JobDSL(wanted)
 	if err != nil {
 		t.Fatal(err)
