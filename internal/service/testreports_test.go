@@ -43,7 +43,7 @@ func TestWhichBuildsTestedACoach(t *testing.T) {
 	topology := &fleet.Topology{Apps: []fleet.App{{Name: "hotel-api", Pool: "hotel-api", Jenkins: fleet.Jenkins{Controller: "main"}}, {Name: "jobws", Pool: "jobws"}}}
 	coach := rop.Coach{ID: "hotel-api-7.2", Builds: []rop.Build{{App: "hotel-api", Controller: "main", Job: "deliver/hotel-api", Number: 7}, {App: "jobws", Controller: "main", Job: "deliver/jobws", Number: 3}}}
 	reports := testReports{
-		controllers: controllers{"main": c}, topology: func() *fleet.Topology { return topology },
+		controllers: controllers{"main": {Controller: c}}, topology: func() *fleet.Topology { return topology },
 		roll:  func(context.Context, string) (roller.Roll, error) { return roller.Roll{Coach: coach.ID}, nil },
 		coach: func(context.Context, string) (rop.Coach, error) { return coach, nil },
 	}
