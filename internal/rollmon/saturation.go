@@ -15,9 +15,11 @@ import (
 // How something that fills up is judged. A value at or over the full mark is a breach at once. Otherwise the line of least
 // squares through the measurements since the exposure is followed: when it reaches the mark within the horizon even at the
 // slowest rise that the measurements leave probable (the lower confidence bound of the slope, by Student's t), it will be
-// full soon. The bound spends of the roll's budget like every other test, over all sizes the sample grows to.
+// full soon. The bound spends of the roll's budget like every other test, over all sizes the sample grows to. Measurements
+// that resemble their neighbours count as fewer.
 //
-// Source: N. Draper and H. Smith, Applied Regression Analysis, 3rd edition (1998), section 1.4.
+// Sources: N. Draper and H. Smith, Applied Regression Analysis, 3rd edition (1998), section 1.4; for neighbours B. Santer et
+// al., Statistical significance of trends and trend differences (2000).
 
 // judgeSaturation judges each subject's filling.
 func (l look) judgeSaturation(i fleet.Indicator, r Reading) []verdict.Finding {
@@ -111,15 +113,32 @@ func fit(points []Point) trend {
 		x[n] = p.At.Sub(last).Seconds()
 	}
 	intercept, slope := stat.LinearRegression(x, y, nil, false)
-	residual := 0.0
+	residuals := make([]float64, len(x))
+	squares := 0.0
 	for n := range x {
-		d := y[n] - intercept - slope*x[n]
-		residual += d * d
+		residuals[n] = y[n] - intercept - slope*x[n]
+		squares += residuals[n] * residuals[n]
 	}
-	freedom := float64(len(x) - 2)
+	freedom := independent(residuals, squares) - 2
 	_, variance := stat.MeanVariance(x, nil)
 	return trend{now: intercept, slope: slope, freedom: freedom,
-		deviation: math.Sqrt(residual / freedom / (variance * float64(len(x)-1)))}
+		deviation: math.Sqrt(squares / freedom / (variance * float64(len(x)-1)))}
+}
+
+// independent is how many independent measurements these are worth: n(1−r)/(1+r), with the correlation r of neighbours. In
+// short series r is found too small, by about (1+4r)/n.
+func independent(residuals []float64, squares float64) float64 {
+	n := float64(len(residuals))
+	if squares == 0 {
+		return n
+	}
+	products := 0.0
+	for i := 1; i < len(residuals); i++ {
+		products += residuals[i] * residuals[i-1]
+	}
+	r := products / squares
+	r = min(max(r+(1+4*r)/n, 0), 0.99)
+	return n * (1 - r) / (1 + r)
 }
 
 // p is the probability of a slope like this one, or a steeper one, if the true slope were only the one that is asked for.
@@ -128,7 +147,7 @@ func (t trend) p(asked, sign float64) float64 {
 	switch {
 	case math.IsNaN(over) || math.IsNaN(t.deviation):
 		return 1
-	case over <= 0:
+	case over <= 0 || t.freedom <= 0:
 		return 1
 	case t.deviation == 0: // a perfect line
 		return 0
