@@ -39,7 +39,7 @@ var start = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 
 // yard is a service on a real database, with a site that tests can change.
 type yard struct {
-	t        *testing.T
+	t        testing.TB
 	store    *store.Store
 	packages *packages.Store
 	server   *server.Server
@@ -53,7 +53,7 @@ type yard struct {
 }
 
 // newYard starts a service. change may alter its options.
-func newYard(t *testing.T, change ...func(*server.Options)) *yard {
+func newYard(t testing.TB, change ...func(*server.Options)) *yard {
 	t.Helper()
 	ctx := context.Background()
 	y := &yard{t: t, log: &lockedBuffer{}, at: start, look: healthy()}

@@ -22,7 +22,7 @@ import (
 
 // reader reads an event stream.
 type reader struct {
-	t    *testing.T
+	t    testing.TB
 	body io.ReadCloser
 	scan *bufio.Scanner
 }
