@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"railyard/internal/demo/apps"
+	"railyard/internal/demo/yard"
 	"railyard/internal/roller"
 	"railyard/internal/store"
 	"railyard/pipeline"
@@ -98,6 +99,20 @@ func approval(t *testing.T, y *town) {
 	}
 	if b := y.buildEnds(t, c); b.Result != "SUCCESS" {
 		t.Errorf("the build that Jenkins' crash met while it waited ended %s, expected SUCCESS", b.Result)
+	}
+}
+
+func branchDeleted(t *testing.T, y *town) {
+	const gone = "release/0.9"
+	c := y.deliver(t, apps.HotelAPI, change{branch: gone})
+	y.until(t, c.Id, "the wait for approval", func(c api.Coach) bool { return c.State == "awaiting_approval" })
+	must(t, y.Git.DeleteBranch(t.Context(), yard.Repository(apps.HotelAPI), gone, "developer"))
+	c = y.ends(t, c.Id, "revoked")
+	if c.Plan == nil || c.Plan.State != api.Withdrawn || !strings.Contains(c.Plan.Reason, "branch release/0.9 of "+yard.Repository(apps.HotelAPI)+" was deleted") {
+		t.Errorf("the plan is %+v, expected withdrawn because its branch was deleted", c.Plan)
+	}
+	if out, code := y.run(t, "li", "rop", "list", "--state", "withdrawn"); code != 0 || !strings.Contains(out, c.Id) {
+		t.Errorf("withdrawn plans: exit code %d, %s", code, out)
 	}
 }
 

@@ -44,6 +44,7 @@ func TestInOneYard(t *testing.T) {
 		{"a push while Jenkins is away is shown, retried and built exactly once", jenkinsAway},
 		{"a lost reply of the trigger is reconciled and built exactly once", lostReply(&replies)},
 		{"a plan is passed by a person who is not its author", approval},
+		{"a branch that is deleted while its plan waits withdraws the plan, and says so", branchDeleted},
 		{"no verdict without its source: the roll pauses, and a server in maintenance is owed", prometheusAway},
 		{"a build that is aborted in Jenkins brakes, Jenkins' button resumes, and an emergency takes production back", brakeAndEmergency},
 		{"a released Coach is taken back, back to what ran before it, and what it brought is barred", releasedAndTakenBack},

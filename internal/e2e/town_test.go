@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,6 +85,7 @@ type change struct {
 	options apps.Options
 	plan    string            // "" = a good one
 	files   map[string]string // written over the application's
+	branch  string            // "" = branch
 }
 
 // push pushes the next version of an application with the real git, and returns the commit.
@@ -100,7 +102,7 @@ func (y *town) push(t *testing.T, app string, c change) string {
 	files["test.sh"] = "#!/bin/sh\n" // what the applications test themselves is not tested here
 	maps.Copy(files, c.files)
 	pushed, err := y.Git.Push(t.Context(), gitserver.Change{
-		Repository: yard.Repository(app), Branch: branch, Author: "developer", Message: app + " " + c.options.Version, Files: files,
+		Repository: yard.Repository(app), Branch: cmp.Or(c.branch, branch), Author: "developer", Message: app + " " + c.options.Version, Files: files,
 	})
 	must(t, err)
 	return pushed.Commit

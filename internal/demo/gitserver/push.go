@@ -72,6 +72,22 @@ func (s *Server) push(ctx context.Context, c Change) (Pushed, error) {
 	return pushed, err
 }
 
+// DeleteBranch pushes the deletion of a branch, as author.
+func (s *Server) DeleteBranch(ctx context.Context, repository, branch, author string) error {
+	tree, err := os.MkdirTemp(filepath.Join(s.opts.Dir, "work"), "tree-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tree)
+	if _, err = s.git(ctx, author, "clone", "--quiet", "--bare", s.CloneURL(repository), tree); err == nil {
+		_, err = s.git(ctx, author, "-C", tree, "push", "origin", ":refs/heads/"+branch)
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s of %s: %w", branch, repository, err)
+	}
+	return nil
+}
+
 // checkout puts the work tree on the branch: as it is at the code host, else grown from the default branch, else empty.
 func (s *Server) checkout(ctx context.Context, c Change, tree string) error {
 	heads, err := s.git(ctx, c.Author, "-C", tree, "for-each-ref", "--format=%(refname)", "refs/remotes/origin")
