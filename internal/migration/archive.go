@@ -24,13 +24,15 @@ type Package struct {
 
 // ReadPackage checks every file of SQL in a package, a tar archive compressed with gzip. A package without any, and one that is too
 // large to be read, is a finding: what was not read is not known to be harmless. The error says that it is no such archive.
-func ReadPackage(r io.Reader) (Package, error) {
+func ReadPackage(r io.Reader) (Package, error) { return readPackage(r, maxArchive) }
+
+func readPackage(r io.Reader, most int64) (Package, error) {
 	var p Package
 	unzipped, err := gzip.NewReader(r)
 	if err != nil {
 		return p, fmt.Errorf("read the migrations of a package: %w", err)
 	}
-	limited := &io.LimitedReader{R: unzipped, N: maxArchive}
+	limited := &io.LimitedReader{R: unzipped, N: most}
 	archive := tar.NewReader(limited)
 	for {
 		header, err := archive.Next()
@@ -38,7 +40,7 @@ func ReadPackage(r io.Reader) (Package, error) {
 			break
 		}
 		if limited.N <= 0 {
-			p.Findings = append(p.Findings, Finding{File: "the package", Name: "UNREAD PACKAGE", Why: fmt.Sprintf("it has more than %d bytes", maxArchive)})
+			p.Findings = append(p.Findings, Finding{File: "the package", Name: "UNREAD PACKAGE", Why: fmt.Sprintf("it has more than %d bytes", most)})
 			return p, nil
 		}
 		if err != nil {

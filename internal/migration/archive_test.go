@@ -56,10 +56,10 @@ func TestReadPackage(t *testing.T) {
 		{"a package without one could be anything", pack(t, file("migrate", "ELF")), nil, []string{"the package:0: NO SQL"}},
 		{"a link is not followed", pack(t, tar.Header{Name: "a.sql", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}), []string{"a.sql"}, []string{"a.sql:0: UNREAD a.sql"}},
 		{"a file that is too large is not read", pack(t, file("a.sql", strings.Repeat("-", maxFile+1))), []string{"a.sql"}, []string{"a.sql:0: UNREAD a.sql"}},
-		{"nor is an archive", pack(t, file("data", strings.Repeat("\x00", maxArchive)), file("a.sql", "DROP TABLE a")), nil, []string{"the package:0: UNREAD PACKAGE"}},
+		{"nor is an archive", pack(t, file("data", strings.Repeat("\x00", 4<<20)), file("a.sql", "DROP TABLE a")), nil, []string{"the package:0: UNREAD PACKAGE"}},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			p, err := ReadPackage(c.archive)
+			p, err := readPackage(c.archive, 4<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
