@@ -104,7 +104,27 @@ func (d *decider) backDone() bool {
 		d.pause(CauseFirst, "first release: there is no revision to return to; the new servers are out of rotation; resume to accept that, then push a fix")
 		return false
 	}
+	if !d.seenBack() {
+		return false
+	}
 	d.enter(RolledBack, d.Batch, d.Reason+d.leftOut())
+	return true
+}
+
+// seenBack looks once more at the servers that returned before the roll ends: a late order of a process before may have brought
+// the bad revision again. One that cannot be asked any more is owed, and reported as such.
+func (d *decider) seenBack() bool {
+	for i := range d.Targets {
+		t := &d.Targets[i]
+		s, there := d.obs.Servers[t.Server]
+		switch {
+		case t.State != Settled || !t.Touched || !there || s.Reachable:
+		case !s.Asked:
+			return false // it is being asked
+		default:
+			d.owe(t, "it came back, and cannot be asked any more what it runs: "+s.HostError)
+		}
+	}
 	return true
 }
 

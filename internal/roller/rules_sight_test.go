@@ -43,6 +43,20 @@ func TestRulesOfSight(t *testing.T) {
 			want(t, slices.ContainsFunc(w.events, func(e event.Event) bool { return e.What == "server_returned" && e.Server == "s05" }), true)
 			w.allOn(oldRev)
 		}},
+		{"a server that came back and cannot be asked at the end of the way back is owed, not settled", 5, func(t *testing.T, w *world) {
+			w.until(func() bool { return w.roll.Stage == Watch })
+			w.command(CmdRollback, "")
+			w.step()
+			w.until(func() bool {
+				return slices.ContainsFunc(w.roll.Targets, func(t Target) bool { return t.Server == "s05" && t.State == Settled && w.runs("s05") == oldRev.ID })
+			})
+			w.servers["s05"].down = true
+			w.run()
+			want(t, w.roll.Stage, RolledBack)
+			i := slices.IndexFunc(w.roll.Targets, func(t Target) bool { return t.Server == "s05" })
+			want(t, w.roll.Targets[i].State, Owed)
+			want(t, w.roll.Targets[i].Note, "it came back, and cannot be asked any more what it runs: no route")
+		}},
 		{"one that returns on the way back and was never touched is left as it is", 9, func(t *testing.T, w *world) {
 			w.servers["s05"].down = true
 			w.until(func() bool { return w.roll.Stage == Watch })

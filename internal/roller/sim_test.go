@@ -164,6 +164,7 @@ var found = []struct {
 	{28, "an order to pull out was given again although others had died since"},
 	{113, "another decision was saved over one of which it was not known whether it was saved"},
 	{126, "without a balancer, a server that could not be asked once was taken below the floor"},
+	{543, "a rollback ended with a server that a late order had switched again, and that nobody could ask"},
 	{128, "a shared machine whose way back into rotation was only ordered counted as back in its other pool"},
 }
 
