@@ -170,3 +170,18 @@ func (b browser) screenshots(y *yard) {
 		}
 	}
 }
+
+func TestTheGraphOfATrainIsDrawnAndFollowsIt(t *testing.T) {
+	y := newYard(t)
+	y.baking()
+	y.addTrain()
+	y.couple(coachID)
+	b := browse(t)
+	b.signIn(y, "viewer", "/trains/"+trainID)
+	b.do("the pool is a box of the graph", reads("#stop-PROD-hotel-api .pool", "hotel-api"), reads("#stop-PROD-hotel-api", "1.4.2"))
+	if width := ask[float64](b, `document.querySelector("#stop-PROD-hotel-api rect").getBoundingClientRect().width`); width < 50 {
+		t.Errorf("the box is %v pixels wide", width)
+	}
+	y.uncouple(coachID)
+	b.do("who leaves is gone from it", reads(".problem", "no Coach is coupled"))
+}

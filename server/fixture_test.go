@@ -349,6 +349,13 @@ func (y *yard) couple(coach string) {
 	}
 }
 
+func (y *yard) uncouple(coach string) {
+	y.t.Helper()
+	if err := y.store.Uncouple(context.Background(), coach, trainID); err != nil {
+		y.t.Fatal(err)
+	}
+}
+
 // differ stores what an audit found on a site.
 func (y *yard) differ(site fleet.SiteRef, differences ...roller.Difference) {
 	y.t.Helper()
