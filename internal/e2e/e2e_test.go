@@ -35,7 +35,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	railyard, crashserve = filepath.Join(dir, "railyard"), filepath.Join(dir, "crashserve")
 	for target, source := range map[string]string{railyard: "railyard/cmd/railyard", crashserve: "railyard/internal/e2e/crashserve"} {
-		if out, err := exec.Command("go", "build", "-o", target, source).CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-tags", "nomsgpack", "-o", target, source).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, out)
 			return 1
 		}
