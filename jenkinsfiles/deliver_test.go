@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"railyard/internal/jenkins"
 	"railyard/internal/jenkins/jenkinstest/groovy"
 	"railyard/jenkinsfiles"
 )
@@ -20,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestJobsAreAsInTheGoldens(t *testing.T) {
-	jobs := map[string][]byte{"deliver": jenkinsfiles.Deliver("hotel-api"), "deliver-freestyle": jenkinsfiles.DeliverFreestyle("hotel-api")}
+	jobs := map[string][]byte{"deliver": jenkinsfiles.Deliver("hotel-api"), "deliver-freestyle": jenkinsfiles.DeliverFreestyle("hotel-api"), "train": jenkinsfiles.Train()}
 	for name, text := range jenkinsfiles.Buttons() {
 		jobs["button-"+strings.ToLower(name)] = text
 	}
@@ -144,12 +145,18 @@ func (y *yard) proceed(id string) {
 // waiting is a build that waits for UAT.
 func waiting(t *testing.T, engine *groovy.Engine) (y *yard, end func() (result, console string)) {
 	y = newYard(t, jenkinsfiles.Deliver("hotel-api"), engine)
-	y.write("says-UAT", "WAIT 4 hotel-api-7.2: delivering UAT: smoke")
-	ask := y.start(y.commit())
+	return y, y.waitsIn("UAT", "hotel-api-7.2: delivering UAT: smoke", func() jenkins.Ask { return y.start(y.commit()) })
+}
+
+// waitsIn lets a build start and wait in a stage, at milepost 4.
+func (y *yard) waitsIn(stage, why string, start func() jenkins.Ask) (end func() (result, console string)) {
+	y.t.Helper()
+	y.write("says-"+stage, "WAIT 4 "+why)
+	ask := start()
 	if id := y.asks(1); id != "Railyard-4" {
-		t.Fatalf("it waits at %q, want the input named by how far the Coach is", id)
+		y.t.Fatalf("it waits at %q, want the input named by how far the Coach is", id)
 	}
-	return y, func() (string, string) {
+	return func() (string, string) {
 		b, console := y.end(ask)
 		return b.Result, console
 	}

@@ -66,6 +66,21 @@ func DeliverFreestyle(app string) []byte {
 	})
 }
 
+// Train is the config.xml of the Pipeline that follows a Train from its departure
+// and carries its verdict, without an executor while it waits. It takes the string
+// parameters RAILYARD_DEPLOYMENT and TRAIN, both of which Railyard gives. Builds of
+// it may run at once.
+func Train() []byte {
+	return write("pipeline.xml", job{
+		Description: about("Follows a Train from its departure and carries its verdict. Started by Railyard"),
+		Parameters: []parameter{
+			{Name: "RAILYARD_DEPLOYMENT", Description: "Names this build; Railyard makes it up."},
+			{Name: "TRAIN", Description: "Train, such as hotel-line-3."},
+		},
+		Script: script("train"),
+	})
+}
+
 // Buttons are the jobs by which people act on a Coach from Jenkins, by their names in the folder of buttons: Promote, Rollback,
 // Brake and Resume. Their parameters are COACH, REASON, and for Rollback MODE.
 func Buttons() map[string][]byte {

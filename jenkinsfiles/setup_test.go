@@ -23,11 +23,11 @@ const job = "deliver"
 // yard is a stand-in with the job, a repository, and a railyard command that
 // notes what it is told and answers with the exit codes in files.
 type yard struct {
-	t       *testing.T
-	dir     string
-	s       *jenkinstest.Server
-	client  *jenkins.Controller
-	commits int
+	t        *testing.T
+	dir      string
+	s        *jenkinstest.Server
+	client   *jenkins.Controller
+	triggers int
 }
 
 // command stands where the real one is: its part of the contract is its exit codes.
@@ -119,12 +119,18 @@ func (y *yard) commit() string {
 // start asks for a build of a commit.
 func (y *yard) start(commit string) jenkins.Ask {
 	y.t.Helper()
-	y.commits++
-	id := "d" + string(rune('0'+y.commits))
-	queueID, err := y.client.Trigger(y.t.Context(), job, map[string]string{
-		jenkins.DeploymentParam: id, "APP": "hotel-api", "REPO_URL": "file://" + filepath.Join(y.dir, "repo"),
-		"BRANCH": "release/1.0", "COMMIT": commit,
+	return y.trigger(map[string]string{
+		"APP": "hotel-api", "REPO_URL": "file://" + filepath.Join(y.dir, "repo"), "BRANCH": "release/1.0", "COMMIT": commit,
 	})
+}
+
+// trigger asks for a build with parameters, to which it adds the deployment id.
+func (y *yard) trigger(parameters map[string]string) jenkins.Ask {
+	y.t.Helper()
+	y.triggers++
+	id := "d" + string(rune('0'+y.triggers))
+	parameters[jenkins.DeploymentParam] = id
+	queueID, err := y.client.Trigger(y.t.Context(), job, parameters)
 	if err != nil {
 		y.t.Fatal(err)
 	}

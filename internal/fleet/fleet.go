@@ -86,6 +86,9 @@ type Jenkins struct {
 	Job        string `yaml:"job"`        // "deliver/hotel-api", the full name
 }
 
+// TrainJob is the full name of the job that follows a Train, on the controller of the SBU that manages it.
+const TrainJob = "train"
+
 // Check is one URL test against a server.
 type Check struct {
 	Path    string   `yaml:"path"`              // "/healthz"

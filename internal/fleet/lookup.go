@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -146,6 +147,12 @@ func (t *Topology) Environment(name string) (Environment, bool) {
 
 // SBU finds a business unit by its name: "hotel".
 func (t *Topology) SBU(name string) (SBU, bool) { return pick(t.SBUs, t.find().sbus, name) }
+
+// Controller is the Jenkins of an SBU.
+func (t *Topology) Controller(sbu string) string {
+	s, _ := t.SBU(sbu)
+	return cmp.Or(s.Controller, defaultController)
+}
 
 // Repository finds a repository by the name the code host gives it: "hotel/hotel-api".
 func (t *Topology) Repository(name string) (Repository, bool) {

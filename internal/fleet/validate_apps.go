@@ -121,6 +121,8 @@ func (c *checker) checkJob(at, subject string, app App) {
 	switch job := app.Jenkins.Job; {
 	case job == "":
 		c.say(at, subject, "jenkins: job is missing, so nothing would build it", "write the job's full name, such as deliver/"+app.Name)
+	case job == TrainJob:
+		c.say(at, subject, fmt.Sprintf("jenkins: job %q is the one that follows Trains", job), "write another name, such as deliver/"+app.Name)
 	case strings.HasPrefix(job, "/") || strings.HasSuffix(job, "/") || strings.Contains(job, "//"):
 		c.say(at, subject, fmt.Sprintf("jenkins: job %q is not a full name", job), "write folders and job with a slash between, such as deliver/"+app.Name)
 	}

@@ -43,6 +43,7 @@ func TestTheJobDSLMakesWhatSyncMakes(t *testing.T) {
 	wanted := wants("echo 'a' \\ $HOME ''' \"x\"\nsecond &lt;line&gt;")
 	wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "free"}, Config: []byte("<project><builders><hudson.tasks.Shell><command>true</command></hudson.tasks.Shell></builders></project>")})
 	wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "real/deliver"}, Config: jenkinsfiles.Deliver("hotel-api")})
+	wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "train"}, Config: jenkinsfiles.Train()})
 	for name, config := range jenkinsfiles.Buttons() {
 		wanted = append(wanted, provision.Want{Item: jenkins.Item{Name: "real/" + name}, Config: config})
 	}

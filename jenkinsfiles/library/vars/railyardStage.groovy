@@ -2,13 +2,14 @@ import io.railyard.Outcome
 import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
 
 /**
- * Waits until the Coach of this build has passed a stage: an environment's name, or "approval". Only Railyard advances a
- * Coach; the build follows. It holds no executor while it waits: Railyard answers its input when the Coach has moved, and then
- * it asks Railyard how things stand. The answer itself says nothing, so whoever else answers only makes it ask once more.
+ * Waits until the Coach of this build (or the Train whose job it is) has passed a stage: an environment's name, or "approval".
+ * Only Railyard advances it; the build follows. It holds no executor while it waits: Railyard answers its input when the Coach
+ * or the Train has moved, and then it asks Railyard how things stand. The answer itself says nothing, so whoever else answers
+ * only makes it ask once more.
  *
  * A Coach that boards a Train has RAILYARD_BOARDED set to true: the Train's job carries its verdict.
  *
- * Ends the build with the verdict's result when the Coach has ended without a release. Aborting the build while it waits asks
+ * Ends the build with the verdict's result when there was no release. Aborting the build while it waits asks
  * Railyard for a brake: no server is left half done, and a person decides how it goes on.
  */
 void call(String stage) {
