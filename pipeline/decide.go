@@ -47,7 +47,7 @@ type Action struct {
 // Decide says what happens next to a Coach. It is pure, total, and the same after any crash. Commands come first, then
 // what a newer candidate means, then the gate the Coach stands at, and last what Jenkins and the code host are told.
 func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
-	d := &decider{Coach: clone(c), obs: obs, now: now, wake: time.Second}
+	d := &decider{Coach: clone(c), obs: obs, jobs: jobs{seen: obs.JobFacts, begun: obs.Begun, now: now, wake: time.Second}}
 	d.obey()
 	if !d.State.Terminal() {
 		d.superseded()
@@ -63,10 +63,9 @@ func Decide(c rop.Coach, obs Observation, now time.Time) Decision {
 
 type decider struct {
 	rop.Coach
+	jobs
 	obs       Observation
-	now       time.Time
 	actor     string
-	actions   []Action
 	newRolls  []roller.Roll
 	orders    []roller.Command
 	withdrawn string // why its plan must not go on, said in this decision
@@ -76,7 +75,6 @@ type decider struct {
 	reserve   *rop.Reserved
 	freed     *Release
 	events    []event.Event
-	wake      time.Duration
 }
 
 func clone(c rop.Coach) rop.Coach {
@@ -264,5 +262,3 @@ func (d *decider) passed() bool {
 	}
 	return d.enterNext(i+1, d.Environment+" passed")
 }
-
-func (d *decider) wakeIn(after time.Duration) { d.wake = min(d.wake, max(after, time.Millisecond)) }

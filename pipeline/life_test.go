@@ -101,14 +101,16 @@ func newYard(t *testing.T) *yard {
 			ROP:    rop.PlanStatus{State: rop.PlanDraft, Since: now},
 		},
 		obs: Observation{
-			Facts:     Facts{Packages: map[string]Package{}, Begun: map[string]Begun{}, Rolls: map[string]RollFact{}},
-			Topology:  topology(),
-			Builds:    map[string]BuildFact{},
-			Triggered: map[string]Triggered{},
-			Told:      map[string]Telling{},
-			Woken:     map[string]Waking{},
+			Facts:    Facts{Packages: map[string]Package{}, Begun: map[string]Begun{}, Rolls: map[string]RollFact{}},
+			JobFacts: noJobs(),
+			Topology: topology(),
 		},
 	}
+}
+
+// noJobs is when nothing was asked of Jenkins yet.
+func noJobs() JobFacts {
+	return JobFacts{Builds: map[string]BuildFact{}, Triggered: map[string]Triggered{}, Told: map[string]Telling{}, Woken: map[string]Waking{}}
 }
 
 // step decides, saves and remembers; it takes a second.
@@ -154,20 +156,26 @@ func (y *yard) steps(n int) *yard {
 
 // jenkins lets Jenkins take every trigger, every description and every wake-up.
 func (y *yard) jenkins() *yard {
-	for _, a := range y.acts {
-		switch a.Kind {
-		case ActTrigger, ActEnsure:
-			y.obs.Triggered[a.Build.Deployment] = Triggered{At: y.now, QueueID: 7}
-			y.obs.Builds[a.Build.Deployment] = BuildFact{Known: true, QueueID: 7, Number: 12, URL: "http://jenkins/12", Running: true}
-		case ActTell:
-			y.obs.Told[a.Build.Deployment] = Telling{At: y.now, Text: a.Text}
-			y.kept = y.kept || a.Keep
-		case ActWake:
-			y.obs.Woken[a.Build.Deployment] = Waking{At: y.now, Milepost: a.Text, Tries: 1, Settled: true}
-		}
-	}
+	y.kept = y.obs.answer(y.acts, y.now) || y.kept
 	y.acts = nil
 	return y
+}
+
+// answer is a Jenkins that does what it is asked. It reports whether a build is to be kept.
+func (f JobFacts) answer(acts []Action, now time.Time) (kept bool) {
+	for _, a := range acts {
+		switch a.Kind {
+		case ActTrigger, ActEnsure:
+			f.Triggered[a.Build.Deployment] = Triggered{At: now, QueueID: 7}
+			f.Builds[a.Build.Deployment] = BuildFact{Known: true, QueueID: 7, Number: 12, URL: "http://jenkins/12", Running: true}
+		case ActTell:
+			f.Told[a.Build.Deployment] = Telling{At: now, Text: a.Text}
+			kept = kept || a.Keep
+		case ActWake:
+			f.Woken[a.Build.Deployment] = Waking{At: now, Milepost: a.Text, Tries: 1, Settled: true}
+		}
+	}
+	return kept
 }
 
 // publish lets every build publish its package.

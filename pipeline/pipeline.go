@@ -23,13 +23,10 @@ import (
 type Observation struct {
 	Facts
 	Picture
-	Topology  *fleet.Topology
-	Builds    map[string]BuildFact // deployment id → what Jenkins says; absent = not asked yet
-	Triggered map[string]Triggered // deployment id → how the last trigger of this process ended
-	Told      map[string]Telling   // deployment id → how the last description of this process ended
-	Woken     map[string]Waking    // deployment id → how the last waking of this process ended
-	Marks     bool                 // the code host shows marks beside the commits of the Coach's repository
-	Marked    *Telling             // how the last mark of this process ended; nil = none was set
+	JobFacts
+	Topology *fleet.Topology
+	Marks    bool     // the code host shows marks beside the commits of the Coach's repository
+	Marked   *Telling // how the last mark of this process ended; nil = none was set
 }
 
 // Triggered is how a trigger ended.

@@ -50,7 +50,7 @@ type Bars map[fleet.SiteRef][]string
 
 // PreviewTrain shows a Train: before departure what would depart now, afterwards what runs.
 func PreviewTrain(t Train, obs TrainObservation, bars Bars, now time.Time) Preview {
-	d := &trainDecider{Train: cloneTrain(t), obs: obs, now: now, before: t}
+	d := &trainDecider{Train: cloneTrain(t), obs: obs, jobs: jobs{now: now}, before: t}
 	p := Preview{Object: "train/" + t.ID, Policy: t.Policy}
 	if t.State != TrainOpen {
 		p.Plan, p.Problems = t.Plan, t.Problems

@@ -70,7 +70,7 @@ func (d *decider) markCommit() (untold bool) {
 		again = markRefusedAgain
 	}
 	switch {
-	case d.State.Terminal() && (refused || failed && d.now.Sub(d.ended()) > giveUpTelling):
+	case d.State.Terminal() && (refused || failed && d.past(d.ended(), giveUpTelling)):
 		return false
 	case failed && d.now.Sub(tried.At) < again:
 		d.wakeIn(again - d.now.Sub(tried.At))

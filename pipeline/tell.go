@@ -24,37 +24,39 @@ func (d *decider) tellOthers() {
 	}
 }
 
-// tellJenkins keeps the description of every build at what is true, and reports whether one has yet to hear something. A
-// Jenkins that does not answer is told later; one that does not know the build any more need not be.
+// tellJenkins keeps the description of every build at what is true, and reports whether one has yet to hear something.
 func (d *decider) tellJenkins() (untold bool) {
-	text := Description(d.Coach)
+	say := Action{Kind: ActTell, Text: Description(d.Coach), Buttons: d.buttons(), Keep: d.State == rop.Released}
 	for i := range d.Builds {
-		b := &d.Builds[i]
-		d.locate(b)
-		said, tried := d.obs.Told[b.Deployment]
-		if tried && said.Err == "" {
-			b.Told = said.Text
-		}
-		if b.Number == 0 {
-			if d.State.Terminal() && onItsWay(*b) && d.now.Sub(d.ended()) < giveUpLooking {
-				untold = true // it should hear why its package goes nowhere
-			}
-			continue
-		}
-		if b.Told == text {
-			continue
-		}
-		if tried && said.Err != "" && d.State.Terminal() && d.now.Sub(d.ended()) > giveUpTelling {
-			continue
-		}
-		untold = true
-		if tried && said.Err != "" && d.now.Sub(said.At) < tellAgain {
-			d.wakeIn(tellAgain)
-			continue
-		}
-		d.actions = append(d.actions, Action{Kind: ActTell, Build: *b, Text: text, Buttons: d.buttons(), Keep: d.State == rop.Released})
+		untold = d.describe(&d.Builds[i], say, d.ended()) || untold
 	}
 	return untold
+}
+
+// describe keeps the description of one build at what is true, and reports whether it has yet to hear something. A Jenkins that
+// does not answer is told later; one that does not know the build any more need not be. end is when whatever the build is for has
+// ended; zero = it goes on.
+func (j *jobs) describe(b *rop.Build, say Action, end time.Time) (untold bool) {
+	j.locate(b)
+	said, tried := j.seen.Told[b.Deployment]
+	if tried && said.Err == "" {
+		b.Told = said.Text
+	}
+	if b.Number == 0 {
+		// It should hear why its package goes nowhere.
+		return !end.IsZero() && onItsWay(*b) && !j.past(end, giveUpLooking)
+	}
+	failed := tried && said.Err != ""
+	if b.Told == say.Text || failed && j.past(end, giveUpTelling) {
+		return false
+	}
+	if failed && j.now.Sub(said.At) < tellAgain {
+		j.wakeIn(tellAgain)
+		return true
+	}
+	say.Build = *b
+	j.actions = append(j.actions, say)
+	return true
 }
 
 // onItsWay reports whether a build without a number may be about to start. One that is being triggered may be in Jenkins
@@ -67,10 +69,10 @@ const (
 	giveUpTelling = time.Hour // a Jenkins that was away longer shows the last description it heard
 )
 
-// ended is when the Coach reached its terminal state.
+// ended is when the Coach reached its terminal state; zero before.
 func (d *decider) ended() time.Time {
-	if n := len(d.Stages); n > 0 {
-		return d.Stages[n-1].End
+	if !d.State.Terminal() {
+		return time.Time{}
 	}
-	return d.Created
+	return endedAt(d.Stages, d.Created)
 }

@@ -74,7 +74,8 @@ type Train struct {
 	Entered     bool      // the gate of Environment is open: its pools are ours
 	Rolls       []TrainRoll
 	Stages      []rop.StageTime
-	Closed      bool // terminal, and nobody has to work on it any more
+	Job         rop.Build // in Jenkins, from departure on: waits for the verdict and carries it. Zero before
+	Closed      bool      // terminal, and nobody has to work on it any more
 }
 
 // TrainID names a Train: "hotel-line-3".
@@ -152,8 +153,9 @@ type TrainFacts struct {
 	Seats     []Seat               // sorted by Coach
 	Coaches   map[string]rop.Coach // of the seats
 	Rolls     map[string]RollFact
-	Commands  []TrainCommand // pending, oldest first
-	Overrides []ar.Override  // of freezes, for this Train
+	Begun     map[string]Begun // deployment id → the build that said it does it
+	Commands  []TrainCommand   // pending, oldest first
+	Overrides []ar.Override    // of freezes, for this Train
 }
 
 // Picture is what Trains and Coaches have in common. It may be a second old.
@@ -167,6 +169,7 @@ type Picture struct {
 // TrainObservation is everything DecideTrain may look at besides the Train itself.
 type TrainObservation struct {
 	TrainFacts
+	JobFacts
 	Picture
 	Topology *fleet.Topology
 }

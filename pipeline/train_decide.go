@@ -18,40 +18,40 @@ type TrainDecision struct {
 	Train   Train
 	Changed bool
 	Save    TrainSave     // what to write when Changed
+	Actions []Action      // what to ask of Jenkins after the save
 	Wake    time.Duration // when to look again although nothing was reported; > 0
 }
 
 // DecideTrain says what happens next to a Train. It is pure, total, and the same after any crash. Commands come first; then,
 // while it is open, who is coupled and what would depart (train_depart.go); once it has departed, what failed goes back
-// (train_back.go) and the others go on, wave by wave (train_roll.go).
+// (train_back.go) and the others go on, wave by wave (train_roll.go). Last comes its job in Jenkins, which decides nothing
+// (train_job.go).
 func DecideTrain(t Train, obs TrainObservation, now time.Time) TrainDecision {
-	d := &trainDecider{Train: cloneTrain(t), obs: obs, now: now, before: t}
-	if !d.State.Terminal() {
-		if d.State == TrainOpen {
-			d.couple()
-			d.propose()
-		}
-		d.obey()
-		switch d.State {
-		case TrainOpen:
-			d.depart()
-		case TrainDelivering:
-			d.watch()
-			for d.advance() {
-			}
+	d := &trainDecider{Train: cloneTrain(t), obs: obs, before: t}
+	d.jobs = jobs{seen: obs.JobFacts, begun: obs.Begun, now: now, wake: time.Second}
+	if d.State == TrainOpen {
+		d.couple()
+		d.propose()
+	}
+	d.obey()
+	switch d.State {
+	case TrainOpen:
+		d.depart()
+	case TrainDelivering:
+		d.watch()
+		for d.advance() {
 		}
 	}
-	if d.State.Terminal() && !d.Closed {
-		d.save.Free = true
-		d.Closed = true
-	}
+	d.save.Free = d.State.Terminal() && !t.State.Terminal()
+	unheard := d.attendJob()
+	d.Closed = d.State.Terminal() && !unheard
 	return d.decision()
 }
 
 type trainDecider struct {
 	Train
+	jobs
 	obs    TrainObservation
-	now    time.Time
 	before Train
 	actor  string
 	save   TrainSave
@@ -65,7 +65,7 @@ func cloneTrain(t Train) Train {
 func (d *trainDecider) decision() TrainDecision {
 	s := &d.save
 	s.Seats = d.changedSeats()
-	out := TrainDecision{Train: d.Train, Wake: time.Second}
+	out := TrainDecision{Train: d.Train, Actions: d.actions, Wake: d.wake}
 	out.Changed = len(s.Events)+len(s.Handled)+len(s.NewRolls)+len(s.RollCommands)+len(s.Seats)+len(s.Leave) > 0 || s.Free ||
 		!reflect.DeepEqual(d.Train, d.before)
 	if out.Changed {

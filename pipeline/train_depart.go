@@ -198,6 +198,7 @@ func (d *trainDecider) leave(why string) {
 	d.save.Depart = ready
 	d.Way, d.Departed, d.Problems = d.obs.environmentsBehind(), d.now, nil
 	d.enter(TrainDelivering, d.Way[0], why)
+	d.Job = d.newJob()
 	for _, coach := range ready {
 		d.set(coach, RiderRiding, "departed with "+d.ID)
 	}

@@ -23,6 +23,7 @@ type station struct {
 	rolls []roller.Roll
 	order []roller.Command
 	left  []string
+	acts  []Action // what was asked of Jenkins, and not answered yet
 	log   []string
 }
 
@@ -47,6 +48,7 @@ func newStation(t *testing.T) *station {
 			Apps:         []fleet.App{app("db", fleet.KindDatabase), app("api", fleet.KindAPI), app("app", fleet.KindApp), app("flight", fleet.KindAPI)},
 		},
 		TrainFacts: TrainFacts{Coaches: map[string]rop.Coach{}, Rolls: map[string]RollFact{}},
+		JobFacts:   noJobs(),
 		Picture:    Picture{Running: ar.Running{}, Held: map[fleet.SiteRef]string{}, Used: map[ar.QuotaUse]int{}},
 	}
 	for _, name := range []string{"db", "api", "app", "flight"} {
@@ -116,6 +118,7 @@ func (s *station) step() {
 			clear(s.obs.Held)
 		}
 	}
+	s.acts = append(s.acts, d.Actions...)
 	s.now = s.now.Add(time.Second)
 }
 
@@ -196,6 +199,9 @@ func TestLifeOfATrain(t *testing.T) {
 			want(s.t, s.began()[4:], []string{"PROD-db", "PROD-flight"})
 			s.end("", roller.Done).end("", roller.Done).end("", roller.Done).is(TrainArrived, "PROD")
 			want(s.t, s.riders(), "api released, app released, db released, flight released")
+			want(s.t, s.obs.Held, map[fleet.SiteRef]string{})
+			want(s.t, s.train.Closed, false) // its job has yet to hear of it
+			s.jenkins().jenkins()
 			want(s.t, s.train.Closed, true)
 		}},
 		{"what departs is the plan that was looked at: another topology asks again", func(s *station) {

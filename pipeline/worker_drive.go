@@ -3,7 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -88,10 +88,9 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return d.waitForStore(ctx, "read what runs", err)
 	}
-	d.poller.follow(d.coach)
+	d.poller.follow(d.coach.ID, d.coach.Builds)
 	obs := Observation{
-		Facts: facts, Picture: picture, Topology: d.Topology(), Builds: d.poller.known(d.coach),
-		Triggered: maps.Clone(d.hands.triggered), Told: maps.Clone(d.hands.told), Woken: maps.Clone(d.hands.woken), Marked: d.hands.marked,
+		Facts: facts, Picture: picture, Topology: d.Topology(), JobFacts: d.hands.seen(d.coach.Builds), Marked: d.hands.marked,
 	}
 	if repo, ok := obs.Topology.Repository(d.coach.Repository); ok && d.Statuses != nil {
 		obs.Marks = d.Statuses.Marks(repo)
@@ -108,9 +107,21 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 		return time.Second, nil // not ours any more
 	}
 	for _, a := range decision.Actions {
-		d.hands.start(a, d.coach)
+		d.hands.start(a, d.whose())
 	}
 	return decision.Wake, nil
+}
+
+// whose says for whom the hands ask.
+func (d *drive) whose() whose {
+	c := d.coach
+	return whose{id: c.ID, coach: c, parameters: func(b rop.Build) (map[string]string, error) {
+		repo, ok := d.Topology().Repository(c.Repository)
+		if !ok {
+			return nil, fmt.Errorf("repository %s is no longer in the topology: %w", c.Repository, ErrRefused)
+		}
+		return parameters(c, b, repo), nil
+	}}
 }
 
 // waitForStore ends the drive when the Coach was lost, and otherwise lets it try again.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 	"railyard/internal/rop"
 )
 
-// hands ask Jenkins and the code host what a Coach's decisions order, beside the Coach's loop: at most one thing at a time for
+// hands ask Jenkins and the code host what the decisions of a Coach or a Train order, beside its loop: at most one thing at a time for
 // each build and for the commit, each with a deadline. Its fields belong to the loop.
 type hands struct {
 	*Worker
@@ -27,6 +28,13 @@ type hands struct {
 	told      map[string]Telling   // deployment id → how the last description ended
 	woken     map[string]Waking    // deployment id → how the last waking ended
 	marked    *Telling             // how the last mark ended
+}
+
+// whose says for whom hands ask: a Coach, or a Train.
+type whose struct {
+	id         string
+	parameters func(rop.Build) (map[string]string, error) // what a build gets to know; ErrRefused: it cannot be started
+	coach      rop.Coach                                  // whose commit is marked; a Train has none
 }
 
 // asked is how an action ended. The field of its kind is set.
@@ -49,13 +57,13 @@ func newHands(ctx context.Context, w *Worker, log logrus.FieldLogger) *hands {
 }
 
 // start does the action unless its build is busy; then the next decision orders it again.
-func (h *hands) start(a Action, c rop.Coach) {
+func (h *hands) start(a Action, of whose) {
 	if h.busy[a.Build.Deployment] {
 		return
 	}
 	h.busy[a.Build.Deployment] = true
 	h.asking.Go(func() {
-		result := h.act(a, c)
+		result := h.act(a, of)
 		select {
 		case h.done <- result:
 		case <-h.ctx.Done():
@@ -81,29 +89,34 @@ func (h *hands) finished(r asked) {
 	}
 }
 
+// seen is how things stand with some builds in Jenkins, as far as is known here.
+func (h *hands) seen(builds []rop.Build) JobFacts {
+	return JobFacts{Builds: h.poller.known(builds), Triggered: maps.Clone(h.triggered), Told: maps.Clone(h.told), Woken: maps.Clone(h.woken)}
+}
+
 // end breaks off what is being asked and waits until it is.
 func (h *hands) end() {
 	h.cancel()
 	h.asking.Wait()
 }
 
-func (h *hands) act(a Action, c rop.Coach) asked {
+func (h *hands) act(a Action, of whose) asked {
 	ctx, cancel := context.WithTimeoutCause(h.ctx, jenkinsPatience, errors.New("no answer in time"))
 	defer cancel()
 	result := asked{action: a}
 	var what, problem string
 	switch a.Kind {
 	case ActTell:
-		result.told = h.tell(ctx, a, c.ID)
+		result.told = h.tell(ctx, a, of.id)
 		what, problem = "tell Jenkins", result.told.Err
 	case ActWake:
 		result.woken = h.wakeBuild(ctx, a)
 		what, problem = "wake the build", result.woken.Err
 	case ActMark:
-		result.told = h.mark(ctx, a, c)
+		result.told = h.mark(ctx, a, of.coach)
 		what, problem = "mark commit", result.told.Err
 	default:
-		result.triggered = h.trigger(ctx, a, c)
+		result.triggered = h.trigger(ctx, a, of)
 		what, problem = "trigger build", result.triggered.Err
 	}
 	if problem != "" && h.ctx.Err() == nil {
@@ -112,14 +125,14 @@ func (h *hands) act(a Action, c rop.Coach) asked {
 	return result
 }
 
-func (h *hands) tell(ctx context.Context, a Action, coach string) Telling {
+func (h *hands) tell(ctx context.Context, a Action, id string) Telling {
 	said := Telling{Text: a.Text}
 	var err error
 	if a.Keep {
 		err = h.Jenkins.Keep(ctx, a.Build)
 	}
 	if err == nil {
-		err = h.Jenkins.Tell(ctx, a.Build, a.Text, coach, a.Buttons)
+		err = h.Jenkins.Tell(ctx, a.Build, a.Text, id, a.Buttons)
 	}
 	if err != nil {
 		said.Err = err.Error()
@@ -153,13 +166,13 @@ func (h *hands) mark(ctx context.Context, a Action, c rop.Coach) Telling {
 }
 
 // trigger starts the build; after a try whose end is unknown, only when Jenkins does not have it already.
-func (h *hands) trigger(ctx context.Context, a Action, c rop.Coach) Triggered {
-	repo, ok := h.Topology().Repository(c.Repository)
-	if !ok {
-		return Triggered{At: h.now(), Err: "repository " + c.Repository + " is no longer in the topology", Refused: true}
-	}
+func (h *hands) trigger(ctx context.Context, a Action, of whose) Triggered {
 	failed := func(err error) Triggered {
 		return Triggered{At: h.now(), Err: err.Error(), Refused: errors.Is(err, ErrRefused)}
+	}
+	parameters, err := of.parameters(a.Build)
+	if err != nil {
+		return failed(err)
 	}
 	if a.Kind == ActEnsure {
 		fact, err := h.Jenkins.Find(ctx, a.Build.Controller, a.Build.Job, a.Build.Deployment)
@@ -170,7 +183,7 @@ func (h *hands) trigger(ctx context.Context, a Action, c rop.Coach) Triggered {
 			return failed(err)
 		}
 	}
-	queueID, err := h.Jenkins.Trigger(ctx, a.Build.Controller, a.Build.Job, parameters(c, a.Build, repo))
+	queueID, err := h.Jenkins.Trigger(ctx, a.Build.Controller, a.Build.Job, parameters)
 	if err != nil {
 		return failed(err)
 	}

@@ -15,11 +15,11 @@ import (
 // seconds, and a result is known within three.
 const pollEvery = 1700 * time.Millisecond
 
-// poller follows all builds of all Coaches with one look per controller at a time, however many there are.
+// poller follows all builds of all Coaches and Trains with one look per controller at a time, however many there are.
 type poller struct {
 	jenkins Jenkins
 	log     logrus.FieldLogger
-	kick    func(coach string)
+	kick    func(id string) // of a Coach or a Train
 
 	mu      sync.Mutex
 	follows map[string]follow    // deployment id → where to look
@@ -28,40 +28,40 @@ type poller struct {
 }
 
 type follow struct {
-	coach, controller string
-	ask               Ask
+	of, controller string // of: a Coach, or a Train
+	ask            Ask
 }
 
-// follow adds the Coach's builds that Jenkins may still say something about.
-func (p *poller) follow(c rop.Coach) {
+// follow adds those builds of a Coach or a Train that Jenkins may still say something about.
+func (p *poller) follow(of string, builds []rop.Build) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, b := range c.Builds {
-		if b.State == rop.BuildWanted || b.State == rop.BuildFailed || (b.State == rop.BuildPublished && b.Number > 0) {
+	for _, b := range builds {
+		if b.State == rop.BuildWanted || b.State == rop.BuildFailed || b.State == rop.BuildEnded || (b.State == rop.BuildPublished && b.Number > 0) {
 			delete(p.follows, b.Deployment)
 			continue
 		}
-		p.follows[b.Deployment] = follow{c.ID, b.Controller, Ask{Job: b.Job, Deployment: b.Deployment, QueueID: b.QueueID}}
+		p.follows[b.Deployment] = follow{of, b.Controller, Ask{Job: b.Job, Deployment: b.Deployment, QueueID: b.QueueID}}
 	}
 }
 
-func (p *poller) forget(coach string) {
+func (p *poller) forget(of string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for deployment, f := range p.follows {
-		if f.coach == coach {
+		if f.of == of {
 			delete(p.follows, deployment)
 			delete(p.facts, deployment)
 		}
 	}
 }
 
-// known returns what is known of the Coach's builds; a deployment that was not asked about yet is absent.
-func (p *poller) known(c rop.Coach) map[string]BuildFact {
+// known returns what is known of some builds; a deployment that was not asked about yet is absent.
+func (p *poller) known(builds []rop.Build) map[string]BuildFact {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	facts := map[string]BuildFact{}
-	for _, b := range c.Builds {
+	for _, b := range builds {
 		if f, ok := p.facts[b.Deployment]; ok {
 			facts[b.Deployment] = f
 		}
@@ -140,12 +140,12 @@ func (p *poller) learn(controller string, facts map[string]BuildFact, complete b
 			continue
 		}
 		if old, ok := p.facts[deployment]; !ok || old != fact {
-			news = append(news, f.coach)
+			news = append(news, f.of)
 		}
 		p.facts[deployment] = fact
 	}
 	p.mu.Unlock()
-	for _, coach := range news {
-		p.kick(coach)
+	for _, id := range news {
+		p.kick(id)
 	}
 }

@@ -97,7 +97,7 @@ func TestAThousandBuildsAreFollowedWithTwoRequestsASecond(t *testing.T) {
 			c.Builds = append(c.Builds, rop.Build{Deployment: fmt.Sprintf("d%d", i), Controller: "main", Job: job, State: rop.BuildRunning})
 		}
 		startAll(t, s, memory, c.Builds)
-		p.follow(c)
+		p.follow(c.ID, c.Builds)
 		synctest.Wait()
 		mu.Lock()
 		requests = nil
@@ -109,7 +109,7 @@ func TestAThousandBuildsAreFollowedWithTwoRequestsASecond(t *testing.T) {
 		late, open := 0, builds
 		for deadline := time.Now().Add(time.Minute); open > 0 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			open = 0
-			facts := p.known(c)
+			facts := p.known(c.Builds)
 			mu.Lock()
 			for i, b := range c.Builds {
 				if facts[b.Deployment].Done {
@@ -124,7 +124,7 @@ func TestAThousandBuildsAreFollowedWithTwoRequestsASecond(t *testing.T) {
 				}
 			}
 			mu.Unlock()
-			p.follow(c)
+			p.follow(c.ID, c.Builds)
 		}
 		cancel()
 		if open > 0 {

@@ -202,7 +202,7 @@ func TestACoachThatIsSupersededWhileItsBuildIsTriggeredStillTellsTheBuild(t *tes
 func TestAnAnswerThatIsNotCompleteTakesNoBuildForLost(t *testing.T) {
 	var kicked []string
 	p := &poller{
-		follows: map[string]follow{"d1": {coach: "a", controller: "main"}, "d2": {coach: "b", controller: "main"}},
+		follows: map[string]follow{"d1": {of: "a", controller: "main"}, "d2": {of: "b", controller: "main"}},
 		facts:   map[string]BuildFact{}, kick: func(coach string) { kicked = append(kicked, coach) },
 	}
 	p.learn("main", map[string]BuildFact{"d1": {Known: true, Number: 7}}, false)

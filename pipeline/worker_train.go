@@ -17,6 +17,7 @@ type trainDrive struct {
 	train  Train
 	until  time.Time // the lease, by our clock; past it nothing is done
 	kicked chan struct{}
+	hands  *hands
 }
 
 func (w *Worker) claimTrains(ctx context.Context, wg *sync.WaitGroup) {
@@ -42,6 +43,7 @@ func (w *Worker) startTrain(ctx context.Context, wg *sync.WaitGroup, c TrainClai
 	w.mu.Unlock()
 	wg.Go(func() {
 		err := d.run(ctx)
+		w.poller.forget(c.Train.ID)
 		w.mu.Lock()
 		if w.trains[c.Train.ID] == d {
 			delete(w.trains, c.Train.ID)
@@ -53,8 +55,11 @@ func (w *Worker) startTrain(ctx context.Context, wg *sync.WaitGroup, c TrainClai
 	})
 }
 
-// run is the loop of one Train: observe → DecideTrain → save. What follows is done by the rolls. It returns nil when the Train is closed.
+// run is the loop of one Train: observe → DecideTrain → save → act. It rolls whether Jenkins answers or not: Jenkins is asked beside
+// the loop. It returns nil when the Train is closed.
 func (d *trainDrive) run(ctx context.Context) error {
+	d.hands = newHands(ctx, d.Worker, d.log)
+	defer d.hands.end()
 	renew := time.NewTicker(d.LeaseTTL / 3)
 	defer renew.Stop()
 	wake := time.NewTimer(0)
@@ -75,6 +80,8 @@ func (d *trainDrive) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return d.stop(ctx)
 		case <-d.kicked:
+		case done := <-d.hands.done:
+			d.hands.finished(done)
 		case <-wake.C:
 		case <-renew.C:
 			if err := d.renew(ctx); err != nil {
@@ -84,14 +91,15 @@ func (d *trainDrive) run(ctx context.Context) error {
 	}
 }
 
-// stop gives the lease up, so that the next replica (or start) goes on at once.
+// stop ends what is under way and gives the lease up, so that the next replica (or start) goes on at once.
 func (d *trainDrive) stop(ctx context.Context) error {
+	d.hands.end()
 	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	return errors.Join(ctx.Err(), d.Trains.ReleaseTrain(release, d.claim))
 }
 
-// step makes one decision and saves it. A decision that another one overtook (a Coach that left while its Train departed, a pool or
+// step makes one decision, saves it, and does what it asks. A decision that another one overtook (a Coach that left while its Train departed, a pool or
 // a quota that somebody else took) is not saved, and made again.
 func (d *trainDrive) step(ctx context.Context) (time.Duration, error) {
 	facts, err := d.Trains.TrainFacts(ctx, d.train)
@@ -105,18 +113,30 @@ func (d *trainDrive) step(ctx context.Context) (time.Duration, error) {
 	if d.now().After(d.until) {
 		return time.Second, nil // not ours any more
 	}
-	decision := DecideTrain(d.train, TrainObservation{TrainFacts: facts, Picture: picture, Topology: d.Topology()}, d.now())
-	if !decision.Changed {
-		return decision.Wake, nil
+	d.poller.follow(d.train.ID, d.train.Jobs())
+	obs := TrainObservation{TrainFacts: facts, JobFacts: d.hands.seen(d.train.Jobs()), Picture: picture, Topology: d.Topology()}
+	decision := DecideTrain(d.train, obs, d.now())
+	if decision.Changed {
+		if saved, err := d.save(ctx, decision); !saved {
+			return 10 * time.Millisecond, err
+		}
 	}
+	for _, a := range decision.Actions {
+		d.hands.start(a, whose{id: d.train.ID, parameters: d.train.jobParameters})
+	}
+	return decision.Wake, nil
+}
+
+// save writes a decision. saved is false also without an error, when another decision was faster.
+func (d *trainDrive) save(ctx context.Context, decision TrainDecision) (saved bool, err error) {
 	err = d.Trains.SaveTrain(ctx, d.claim, decision.Save)
 	if errors.Is(err, ErrConflict) {
 		d.log.WithError(err).Info("decided on what has changed meanwhile; looking again")
 		d.pictures.forget()
-		return 10 * time.Millisecond, nil
+		return false, nil
 	}
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	d.train = decision.Train
 	for _, r := range decision.Save.Seats {
@@ -125,7 +145,7 @@ func (d *trainDrive) step(ctx context.Context) (time.Duration, error) {
 	if len(decision.Save.Hold) > 0 || decision.Save.Free {
 		d.pictures.forget()
 	}
-	return decision.Wake, nil
+	return true, nil
 }
 
 func (d *trainDrive) renew(ctx context.Context) error {

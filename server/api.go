@@ -256,25 +256,8 @@ func (s *Server) GetDeployment(ctx context.Context, r api.GetDeploymentRequestOb
 	if _, err := s.authorize(ctx, access.Read, nobodys("deployment/"+r.Deployment)); err != nil {
 		return nil, err
 	}
-	coach, build, err := s.deployment(ctx, r.Deployment)
-	if err != nil {
-		return nil, err
-	}
-	return api.GetDeployment200JSONResponse(deploymentOf(coach, build)), nil
-}
-
-// deployment finds a build row and its Coach.
-func (s *Server) deployment(ctx context.Context, id string) (rop.Coach, rop.Build, error) {
-	coach, err := s.Store.CoachOfDeployment(ctx, id)
-	if err != nil {
-		return coach, rop.Build{}, database(err)
-	}
-	for _, b := range coach.Builds {
-		if b.Deployment == id {
-			return coach, b, nil
-		}
-	}
-	return coach, rop.Build{}, fmt.Errorf("deployment %s: %w: coach %s has no such build any more", id, errNotFound, coach.ID)
+	d, err := s.deployment(ctx, r.Deployment)
+	return api.GetDeployment200JSONResponse(d.shown()), err
 }
 
 // ListEvents implements the contract.

@@ -152,14 +152,14 @@ func (s *Server) marked(ctx context.Context, coach, mark string) (objects []stri
 	return objects, nil
 }
 
-// BrakeDeployment implements the contract: the build that follows a deployment was aborted, so what its Coach is rolling stops
+// BrakeDeployment implements the contract: the build that follows a deployment was aborted, so what its Coach or Train is rolling stops
 // where it is until a person decides. Braking is the one thing a build may ask of a roll.
 func (s *Server) BrakeDeployment(ctx context.Context, r api.BrakeDeploymentRequestObject) (api.BrakeDeploymentResponseObject, error) {
-	coach, _, actor, err := s.deploymentFor(ctx, r.Deployment)
+	d, actor, err := s.deploymentFor(ctx, r.Deployment)
 	if err != nil {
 		return nil, err
 	}
-	rolls, err := s.Store.RollsOfCoach(ctx, coach.ID)
+	rolls, err := s.Store.RollsOfCoach(ctx, d.carrier())
 	if err != nil {
 		return nil, database(err)
 	}
@@ -171,7 +171,7 @@ func (s *Server) BrakeDeployment(ctx context.Context, r api.BrakeDeploymentReque
 		s.Kick.Brake(roll.ID)
 		command := roller.Command{Roll: roll.ID, Kind: roller.CmdBrake, Actor: actor.String(), Reason: r.Body.Reason, At: s.now()}
 		_, err := s.Store.AddRollCommand(ctx, command, event.Event{
-			At: command.At, Actor: command.Actor, Object: "roll/" + roll.ID, Coach: coach.ID, What: "brake_asked", Why: command.Reason,
+			At: command.At, Actor: command.Actor, Object: "roll/" + roll.ID, Coach: d.carrier(), What: "brake_asked", Why: command.Reason,
 		})
 		if errors.Is(err, store.ErrFinished) {
 			continue
@@ -182,5 +182,5 @@ func (s *Server) BrakeDeployment(ctx context.Context, r api.BrakeDeploymentReque
 		s.Kick.Roll(roll.ID)
 		braked = append(braked, roll.ID)
 	}
-	return api.BrakeDeployment200JSONResponse{Coach: coach.ID, Braked: braked}, nil
+	return api.BrakeDeployment200JSONResponse{Coach: d.carrier(), Braked: braked}, nil
 }

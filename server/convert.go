@@ -66,8 +66,7 @@ func coachOf(c rop.Coach, rolls []roller.Roll) api.Coach {
 		Builds: []api.Build{}, Rolls: []api.Roll{}, Stages: []api.Stage{},
 	}
 	for _, b := range c.Builds {
-		out.Builds = append(out.Builds, api.Build{App: b.App, Deployment: b.Deployment, State: string(b.State), Job: b.Job,
-			Number: optional(b.Number), Url: optional(b.URL), Package: optional(b.Package), Note: optional(b.Note), Queued: moment(b.Queued)})
+		out.Builds = append(out.Builds, buildOf(b))
 	}
 	for _, st := range c.Stages {
 		out.Stages = append(out.Stages, api.Stage{Name: st.Name, Start: st.Start, End: moment(st.End)})
@@ -127,16 +126,17 @@ func verdictOf(v *verdict.Verdict) *api.Verdict {
 	return &out
 }
 
+func buildOf(b rop.Build) api.Build {
+	return api.Build{App: b.App, Deployment: b.Deployment, State: string(b.State), Job: b.Job,
+		Number: optional(b.Number), Url: optional(b.URL), Package: optional(b.Package), Note: optional(b.Note), Queued: moment(b.Queued)}
+}
+
 // finite leaves out numbers that JSON has not.
 func finite(v *float64) *float64 {
 	if v == nil || math.IsNaN(*v) || math.IsInf(*v, 0) {
 		return nil
 	}
 	return v
-}
-
-func deploymentOf(c rop.Coach, b rop.Build) api.Deployment {
-	return api.Deployment{Deployment: b.Deployment, Coach: c.ID, App: b.App, State: string(c.State)}
 }
 
 // siteFacts is everything about a site that is shown.

@@ -144,17 +144,17 @@ func (s *Server) ownerOf(ctx context.Context, roll roller.Roll) (access.Object, 
 
 // BeginDeployment implements the contract.
 func (s *Server) BeginDeployment(ctx context.Context, r api.BeginDeploymentRequestObject) (api.BeginDeploymentResponseObject, error) {
-	coach, build, actor, err := s.deploymentFor(ctx, r.Deployment)
+	d, actor, err := s.deploymentFor(ctx, r.Deployment)
 	if err != nil {
 		return nil, err
 	}
-	if r.Body.Job != build.Job {
-		return nil, fmt.Errorf("begin deployment %s: it is a build of job %q, not of %q: %w", r.Deployment, build.Job, r.Body.Job, errConflict)
+	if r.Body.Job != d.build.Job {
+		return nil, fmt.Errorf("begin deployment %s: it is a build of job %q, not of %q: %w", r.Deployment, d.build.Job, r.Body.Job, errConflict)
 	}
-	key := fmt.Sprintf("%s/%s#%d", build.Controller, r.Body.Job, r.Body.Number)
+	key := fmt.Sprintf("%s/%s#%d", d.build.Controller, r.Body.Job, r.Body.Number)
 	at := s.now()
 	err = s.Store.BeginBuild(ctx, r.Deployment, key, pipeline.Begun{Number: r.Body.Number, URL: value(r.Body.Url)}, at, event.Event{
-		At: at, Actor: actor.String(), Object: "deployment/" + r.Deployment, Coach: coach.ID, What: "build_began", Why: key, To: value(r.Body.Url),
+		At: at, Actor: actor.String(), Object: "deployment/" + r.Deployment, Coach: d.carrier(), What: "build_began", Why: key, To: value(r.Body.Url),
 	})
 	if errors.Is(err, store.ErrDuplicate) {
 		return nil, fmt.Errorf("begin deployment %s: this build is a duplicate and should end: %w", r.Deployment, err)
@@ -162,24 +162,19 @@ func (s *Server) BeginDeployment(ctx context.Context, r api.BeginDeploymentReque
 	if err != nil {
 		return nil, database(err)
 	}
-	s.Kick.Coach(coach.ID)
-	return api.BeginDeployment200JSONResponse(deploymentOf(coach, build)), nil
-}
-
-func (s *Server) deploymentFor(ctx context.Context, id string) (rop.Coach, rop.Build, access.Actor, error) {
-	coach, build, err := s.deployment(ctx, id)
-	if err != nil {
-		return coach, build, access.Actor{}, err
-	}
-	actor, err := s.authorize(ctx, access.Publish, access.Object{Name: "deployment/" + id, SBU: coach.SBU})
-	return coach, build, actor, err
+	s.Kick.Coach(d.carrier())
+	return api.BeginDeployment200JSONResponse(d.shown()), nil
 }
 
 // PublishPackage implements the contract. The bytes go to the package store first; only then is it a fact that they are there.
 func (s *Server) PublishPackage(ctx context.Context, r api.PublishPackageRequestObject) (api.PublishPackageResponseObject, error) {
-	coach, build, actor, err := s.deploymentFor(ctx, r.Deployment)
+	d, actor, err := s.deploymentFor(ctx, r.Deployment)
 	if err != nil {
 		return nil, err
+	}
+	coach, build := d.coach, d.build
+	if coach.ID == "" {
+		return nil, fmt.Errorf("publish package of %s: Train %s builds nothing, its Coaches do: %w", r.Deployment, d.carrier(), errConflict)
 	}
 	digest, size, err := s.Packages.Put(ctx, upload(ctx, r.Body), s.MaxPackage)
 	if err != nil {

@@ -287,6 +287,9 @@ func trainOf(t pipeline.Train, rolls map[string]pipeline.RollFact) api.Train {
 	for _, st := range t.Stages {
 		out.Stages = append(out.Stages, api.Stage{Name: st.Name, Start: st.Start, End: moment(st.End)})
 	}
+	for _, b := range t.Jobs() {
+		out.Job = new(buildOf(b))
+	}
 	out.Progress = progress(out)
 	return out
 }

@@ -45,7 +45,11 @@ In a Jenkins build the job, number and address come from JOB_NAME, BUILD_NUMBER 
 			case err != nil:
 				return about("deployment", deployment, err)
 			}
-			cmd.Printf("%s #%d builds %s of Coach %s (%s)\n", build.Job, build.Number, clean(d.App), clean(d.Coach), clean(d.State))
+			what := "builds " + d.App + " of Coach " + d.Coach
+			if d.Train != nil {
+				what = "follows Train " + *d.Train
+			}
+			cmd.Printf("%s #%d %s (%s)\n", build.Job, build.Number, clean(what), clean(d.State))
 			return nil
 		},
 	}

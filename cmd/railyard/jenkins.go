@@ -23,9 +23,11 @@ func newJenkins() *cobra.Command {
 	return cmd
 }
 
-// itemsOf lists what a controller is to have: the jobs and views that the topology asks for, and the folder of buttons.
+// itemsOf lists what a controller is to have: the jobs and views that the topology asks for, the job that follows Trains,
+// and the folder of buttons.
 func itemsOf(t *fleet.Topology, controller, buttons string) []provision.Want {
 	items := provision.Wanted(t, controller, func(app fleet.App) []byte { return jenkinsfiles.Deliver(app.Name) })
+	items = append(items, provision.Want{Item: jenkins.Item{Name: fleet.TrainJob}, Config: jenkinsfiles.Train()})
 	for name, config := range jenkinsfiles.Buttons() {
 		items = append(items, provision.Want{Item: jenkins.Item{Name: buttons + "/" + name}, Config: config})
 	}
@@ -43,8 +45,8 @@ func newJenkinsSync() *cobra.Command {
 	var s syncing
 	cmd := &cobra.Command{
 		Use: "sync --config FILE", Short: "Make the jobs on the controllers be those that the topology asks for",
-		Long: `Creates and updates, on every controller of the topology, the folders, the jobs that build its apps, a view per SBU, and the
-buttons by which people act on Coaches (Promote, Rollback, Brake, Resume). It shows first what differs: + is created, ~ is changed, ! is left alone, because Railyard did not write it. What Railyard writes is marked
+		Long: `Creates and updates, on every controller of the topology, the folders, the jobs that build its apps, the job that follows Trains
+(train), a view per SBU, and the buttons by which people act on Coaches (Promote, Rollback, Brake, Resume). It shows first what differs: + is created, ~ is changed, ! is left alone, because Railyard did not write it. What Railyard writes is marked
 in its description; --adopt takes an item over that has no such mark. Nothing is deleted, and a second run finds nothing to do.
 
 The controllers, with user and API token, are those of the service's configuration. The user needs the permissions Job/Create,

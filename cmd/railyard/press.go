@@ -76,8 +76,8 @@ func newBrake() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "brake --deployment ID --reason TEXT",
-		Short: "Brake what the Coach of a deployment is rolling, because the build that follows it was aborted",
-		Long: `Brakes every roll of the deployment's Coach that has not ended: no new action begins, no server is left half done, and a person
+		Short: "Brake what the Coach or Train of a deployment is rolling, because the build that follows it was aborted",
+		Long: `Brakes every roll of the deployment's Coach (or of the Train whose job it is) that has not ended: no new action begins, no server is left half done, and a person
 decides how it goes on. It is what an aborted build asks for; people brake a roll with ` + "`railyard roll brake`" + `.`,
 		Example:     `  railyard brake --deployment hotel-api-7.2-hotel-api-a1 --reason "build jenkins-deliver-hotel-api-12 was aborted"`,
 		Args:        cobra.NoArgs,
@@ -98,7 +98,7 @@ decides how it goes on. It is what an aborted build asks for; people brake a rol
 			case err != nil:
 				return about("deployment", deployment, err)
 			case len(braked) == 0:
-				cmd.Println("nothing is rolling, so nothing was braked; the Coach goes on")
+				cmd.Println("nothing is rolling, so nothing was braked; it goes on")
 			default:
 				cmd.Printf("braked %s\n", clean(strings.Join(braked, ", ")))
 			}

@@ -115,6 +115,9 @@ func trainPage(t *rows, train api.Train) {
 	t.add("policy", train.Policy)
 	t.add("plan", or(train.Plan))
 	t.add("created", when(train.Created)+" by "+train.By)
+	if train.Job != nil {
+		t.add("job", strings.TrimSpace(fmt.Sprintf("%s %s %s", train.Job.State, or(train.Job.Url), or(train.Job.Note))))
+	}
 	for _, p := range train.Problems {
 		t.add("problem", p)
 	}

@@ -81,6 +81,9 @@ func (f *follower) coachOf(ctx context.Context, deployment string) (string, erro
 	d, err := patiently(ctx, f.patience(), func() (api.Deployment, error) {
 		return decoded[api.Deployment](f.client.GetDeploymentWithResponse(ctx, deployment))
 	})
+	if d.Train != nil {
+		return "", usagef("deployment %s is the job of Train %s, and only Coaches are waited for: see railyard train show %s", deployment, *d.Train, *d.Train)
+	}
 	return d.Coach, err
 }
 

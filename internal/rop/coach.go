@@ -94,7 +94,8 @@ const (
 	BuildQueued     BuildState = "queued"     // in Jenkins' queue
 	BuildRunning    BuildState = "running"    //
 	BuildPublished  BuildState = "published"  // its package is in the store
-	BuildFailed     BuildState = "failed"     // ended without a package
+	BuildFailed     BuildState = "failed"     // ended without a package, or never began
+	BuildEnded      BuildState = "ended"      // of a Train's job: Jenkins has done with it
 )
 
 // Build is one build row: a Coach candidate, an app, an attempt.

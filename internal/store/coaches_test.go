@@ -128,6 +128,21 @@ var coachRules = []rule{
 		wantErr(t, s.BeginBuild(t.Context(), "nothing", "main/deliver#18", pipeline.Begun{Number: 18}, t0, tell("build", "begun")), pipeline.ErrNotFound)
 		equal(t, "database", everything(t, s), before)
 	}},
+	{"a Train's job is begun by the first build too, once the Train has it", func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		train(t, s, "a")
+		claim := claimTrain(t, s, "one", t0)
+		const deployment = "a-1-train-a1"
+		wantErr(t, s.BeginBuild(t.Context(), deployment, "main/train#3", pipeline.Begun{Number: 3}, t0, tell("build", "begun")), pipeline.ErrNotFound)
+		claim.Train.Job = rop.Build{Deployment: deployment}
+		ok(t, s.SaveTrain(t.Context(), claim, pipeline.TrainSave{Train: claim.Train}))
+		ok(t, s.BeginBuild(t.Context(), deployment, "main/train#3", pipeline.Begun{Number: 3}, t0))
+		ok(t, s.BeginBuild(t.Context(), deployment, "main/train#3", pipeline.Begun{Number: 3}, t0))
+		wantErr(t, s.BeginBuild(t.Context(), deployment, "main/train#4", pipeline.Begun{Number: 4}, t0), store.ErrDuplicate)
+		wantErr(t, s.BeginBuild(t.Context(), "a-1-train-a2", "main/train#4", pipeline.Begun{Number: 4}, t0), pipeline.ErrNotFound)
+		facts := must[pipeline.TrainFacts](t)(s.TrainFacts(t.Context(), claim.Train))
+		equal(t, "begun", facts.Begun, map[string]pipeline.Begun{deployment: {Number: 3}})
+	}},
 	{"a coach that has ended takes no order and no approval", func(t *testing.T, dsn string) {
 		s := open(t, dsn)
 		c := coach(1, 1)

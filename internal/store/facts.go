@@ -47,15 +47,15 @@ func found(err error) error {
 }
 
 // BeginBuild gives the deployment to the first Jenkins build that asks, named by buildKey ("main/deliver/hotel-api#17") and
-// found at b. The same build may ask again. errors.Is: ErrDuplicate when another build has it, pipeline.ErrNotFound when no Coach has
-// such a deployment.
+// found at b. The same build may ask again. errors.Is: ErrDuplicate when another build has it, pipeline.ErrNotFound when no Coach and no
+// Train has such a deployment.
 func (s *Store) BeginBuild(ctx context.Context, deployment, buildKey string, b pipeline.Begun, at time.Time, events ...event.Event) error {
 	what := fmt.Sprintf("begin build %s of %s", buildKey, deployment)
 	if err := fits(255, given{"the build's name", buildKey}); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return s.write(ctx, fact, what, func(t *tx) error {
-		if _, err := t.DeploymentCoachBody(ctx, deployment); err != nil {
+		if err := t.hasDeployment(ctx, deployment); err != nil {
 			return found(err)
 		}
 		err := t.InsertBuildBegun(ctx, db.InsertBuildBegunParams{Deployment: deployment, BuildKey: buildKey,
@@ -73,6 +73,23 @@ func (s *Store) BeginBuild(ctx context.Context, deployment, buildKey string, b p
 		}
 		return err
 	})
+}
+
+// hasDeployment fails when a deployment is neither a Coach's nor a Train's.
+func (t *tx) hasDeployment(ctx context.Context, deployment string) error {
+	_, err := t.DeploymentCoachBody(ctx, deployment)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	body, err := t.TrainBody(ctx, pipeline.TrainOfDeployment(deployment))
+	if err != nil {
+		return err
+	}
+	train, err := decode[pipeline.Train](body)
+	if err == nil && train.Job.Deployment != deployment {
+		err = pipeline.ErrNotFound
+	}
+	return err
 }
 
 // AddApproval keeps a person's approval until the Coach's owner reads it. errors.Is: pipeline.ErrNotFound, ErrFinished.
@@ -174,16 +191,21 @@ func buildFacts(ctx context.Context, q *db.Queries, c rop.Coach, into pipeline.F
 	for i, b := range c.Builds {
 		deployments[i] = b.Deployment
 	}
-	begun, err := q.BuildsBegun(ctx, deployments)
-	if err != nil {
+	if err := begunFacts(ctx, q, deployments, into.Begun); err != nil {
 		return err
-	}
-	for _, r := range begun {
-		into.Begun[r.Deployment] = pipeline.Begun{Number: r.Number, URL: r.Url}
 	}
 	packages, err := q.Packages(ctx, deployments)
 	for _, r := range packages {
 		into.Packages[r.Deployment] = pipeline.Package{Deployment: r.Deployment, App: r.App, Digest: r.Digest, Size: r.Size, At: moment(r.At)}
+	}
+	return err
+}
+
+// begunFacts reads which builds said that they do some deployments.
+func begunFacts(ctx context.Context, q *db.Queries, deployments []string, into map[string]pipeline.Begun) error {
+	rows, err := q.BuildsBegun(ctx, deployments)
+	for _, r := range rows {
+		into[r.Deployment] = pipeline.Begun{Number: r.Number, URL: r.Url}
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 func (s *Store) TrainFacts(ctx context.Context, train pipeline.Train) (pipeline.TrainFacts, error) {
 	var facts pipeline.TrainFacts
 	err := s.snapshot(ctx, "read the facts about Train "+train.ID, func(q *db.Queries) error {
-		facts = pipeline.TrainFacts{Coaches: map[string]rop.Coach{}}
+		facts = pipeline.TrainFacts{Coaches: map[string]rop.Coach{}, Begun: map[string]pipeline.Begun{}}
 		rows, err := q.SeatsOf(ctx, train.ID)
 		if err != nil {
 			return err
@@ -39,6 +39,9 @@ func (s *Store) TrainFacts(ctx context.Context, train pipeline.Train) (pipeline.
 			return err
 		}
 		if facts.Overrides, err = overridesOf(ctx, q, "train/"+train.ID); err != nil {
+			return err
+		}
+		if err := begunFacts(ctx, q, []string{train.Job.Deployment}, facts.Begun); err != nil {
 			return err
 		}
 		commands, err := q.PendingTrainCommands(ctx, train.ID)

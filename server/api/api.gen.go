@@ -384,12 +384,18 @@ type Dependent struct {
 
 // Deployment defines model for Deployment.
 type Deployment struct {
-	App        string `json:"app"`
+	// App empty when it is a Train's job
+	App string `json:"app"`
+
+	// Coach empty when it is a Train's job
 	Coach      string `json:"coach"`
 	Deployment string `json:"deployment"`
 
-	// State the coach's state
+	// State the state of the Coach or the Train
 	State string `json:"state"`
+
+	// Train the Train whose job it is
+	Train *string `json:"train,omitempty"`
 }
 
 // Difference defines model for Difference.
@@ -802,6 +808,7 @@ type Train struct {
 
 	// Id Example: hotel-line-3
 	Id   string `json:"id"`
+	Job  *Build `json:"job,omitempty"`
 	Line string `json:"line"`
 
 	// Mode Example: hand
@@ -1444,14 +1451,14 @@ type ClientInterface interface {
 	// Corresponds with POST /deployments/{deployment}/begin (the `BeginDeployment` operationId).
 	BeginDeployment(ctx context.Context, deployment DeploymentID, body BeginDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// BrakeDeploymentWithBody Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeploymentWithBody Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
 	BrakeDeploymentWithBody(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeployment Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2086,7 +2093,7 @@ func (c *Client) BeginDeployment(ctx context.Context, deployment DeploymentID, b
 	return c.Client.Do(req)
 }
 
-// BrakeDeploymentWithBody Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+// BrakeDeploymentWithBody Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 //
 // Takes any type of body and a specified content type.
 //
@@ -2103,7 +2110,7 @@ func (c *Client) BrakeDeploymentWithBody(ctx context.Context, deployment Deploym
 	return c.Client.Do(req)
 }
 
-// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+// BrakeDeployment Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4466,14 +4473,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /deployments/{deployment}/begin (the `BeginDeployment` operationId).
 	BeginDeploymentWithResponse(ctx context.Context, deployment DeploymentID, body BeginDeploymentJSONRequestBody, reqEditors ...RequestEditorFn) (*BeginDeploymentResponse, error)
 
-	// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /deployments/{deployment}/brake (the `BrakeDeployment` operationId).
 	BrakeDeploymentWithBodyWithResponse(ctx context.Context, deployment DeploymentID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BrakeDeploymentResponse, error)
 
-	// BrakeDeploymentWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeploymentWithResponse Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5465,7 +5472,9 @@ type BrakeDeploymentResponse struct {
 	JSON200 *struct {
 		// Braked ids of rolls
 		Braked []string `json:"braked"`
-		Coach  string   `json:"coach"`
+
+		// Coach the Coach or the Train
+		Coach string `json:"coach"`
 	}
 	// JSONDefault the response for an HTTP default `application/json` response
 	JSONDefault *Error
@@ -5475,7 +5484,9 @@ type BrakeDeploymentResponse struct {
 func (r BrakeDeploymentResponse) GetJSON200() *struct {
 	// Braked ids of rolls
 	Braked []string `json:"braked"`
-	Coach  string   `json:"coach"`
+
+	// Coach the Coach or the Train
+	Coach string `json:"coach"`
 } {
 	return r.JSON200
 }
@@ -6685,7 +6696,7 @@ func (c *ClientWithResponses) BeginDeploymentWithResponse(ctx context.Context, d
 	return ParseBeginDeploymentResponse(rsp)
 }
 
-// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+// BrakeDeploymentWithBodyWithResponse Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -6698,7 +6709,7 @@ func (c *ClientWithResponses) BrakeDeploymentWithBodyWithResponse(ctx context.Co
 	return ParseBrakeDeploymentResponse(rsp)
 }
 
-// BrakeDeploymentWithResponse Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+// BrakeDeploymentWithResponse Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7609,7 +7620,9 @@ func ParseBrakeDeploymentResponse(rsp *http.Response) (*BrakeDeploymentResponse,
 		var dest struct {
 			// Braked ids of rolls
 			Braked []string `json:"braked"`
-			Coach  string   `json:"coach"`
+
+			// Coach the Coach or the Train
+			Coach string `json:"coach"`
 		}
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
@@ -8247,7 +8260,7 @@ type ServerInterface interface {
 	// BeginDeployment A build says it does this deployment. A second build that says so is a duplicate (409)
 	// (POST /deployments/{deployment}/begin)
 	BeginDeployment(c *gin.Context, deployment DeploymentID)
-	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeployment Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	// (POST /deployments/{deployment}/brake)
 	BrakeDeployment(c *gin.Context, deployment DeploymentID)
 	// PublishPackage Publish the package of a deployment; the same bytes again change nothing, others are refused (409)
@@ -9946,7 +9959,9 @@ type BrakeDeploymentResponseObject interface {
 type BrakeDeployment200JSONResponse struct {
 	// Braked ids of rolls
 	Braked []string `json:"braked"`
-	Coach  string   `json:"coach"`
+
+	// Coach the Coach or the Train
+	Coach string `json:"coach"`
 }
 
 func (response BrakeDeployment200JSONResponse) VisitBrakeDeploymentResponse(w http.ResponseWriter) error {
@@ -10700,7 +10715,7 @@ type StrictServerInterface interface {
 	// BeginDeployment A build says it does this deployment. A second build that says so is a duplicate (409)
 	// (POST /deployments/{deployment}/begin)
 	BeginDeployment(ctx context.Context, request BeginDeploymentRequestObject) (BeginDeploymentResponseObject, error)
-	// BrakeDeployment Brake whatever the Coach of this deployment is rolling, because the build that follows it was aborted
+	// BrakeDeployment Brake whatever the Coach or Train of this deployment is rolling, because the build that follows it was aborted
 	// (POST /deployments/{deployment}/brake)
 	BrakeDeployment(ctx context.Context, request BrakeDeploymentRequestObject) (BrakeDeploymentResponseObject, error)
 	// PublishPackage Publish the package of a deployment; the same bytes again change nothing, others are refused (409)

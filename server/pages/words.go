@@ -113,7 +113,7 @@ var messages = map[string]message{
 	"trouble.request":     {"Request %s", "请求 %s"},
 
 	"trains": {"Trains", "列车"}, "train.riders": {"Aboard", "乘车的 Coach"}, "train.coaches": {"%d Coaches", "%d 个 Coach"}, "train.back": {"back", "回退"},
-	"train.of":   {"In Train", "所在列车"},
+	"train.of": {"In Train", "所在列车"}, "train.job": {"Job in Jenkins", "Jenkins 任务"},
 	"train.open": {"open", "待发"}, "train.delivering": {"under way", "行驶中"}, "train.arrived": {"arrived", "已到达"}, "train.returned": {"returned", "已返回"},
 	"train.stopped": {"stopped", "已停止"}, "train.cancelled": {"cancelled", "已取消"},
 
@@ -167,7 +167,7 @@ var messages = map[string]message{
 	"target.failed": {"failed", "失败"}, "target.owed": {"owed", "待补"}, "target.skipped": {"skipped", "已跳过"}, "target.left": {"left", "已移除"},
 
 	"build.wanted": {"wanted", "待触发"}, "build.triggering": {"triggering", "触发中"}, "build.queued": {"queued", "排队"},
-	"build.running": {"running", "构建中"}, "build.published": {"published", "已发布包"}, "build.failed": {"failed", "失败"},
+	"build.running": {"running", "构建中"}, "build.published": {"published", "已发布包"}, "build.failed": {"failed", "失败"}, "build.ended": {"ended", "已结束"},
 
 	"outcome.pass": {"pass", "通过"}, "outcome.pending": {"pending", "待定"}, "outcome.no_traffic": {"no traffic", "无流量"},
 	"outcome.no_data": {"no data", "无数据"}, "outcome.source_down": {"source down", "数据源不可用"},

@@ -23,6 +23,7 @@ import (
 	"railyard/internal/demo/machines"
 	"railyard/internal/demo/ports"
 	"railyard/internal/demo/prometheus"
+	"railyard/internal/fleet"
 	"railyard/internal/jenkins/jenkinstest"
 	"railyard/internal/jenkins/jenkinstest/groovy"
 	"railyard/internal/scm/hook"
@@ -248,6 +249,9 @@ func (y *Yard) startJenkins(context.Context) error {
 		if err := y.Jenkins.CreateJob("deliver/"+p.App, jenkinsfiles.Deliver(p.App)); err != nil {
 			return err
 		}
+	}
+	if err := y.Jenkins.CreateJob(fleet.TrainJob, jenkinsfiles.Train()); err != nil {
+		return err
 	}
 	for name, definition := range jenkinsfiles.Buttons() {
 		if err := y.Jenkins.CreateJob("railyard/"+name, definition); err != nil {
