@@ -39,7 +39,7 @@ func (y *town) press(t *testing.T, button, coach, reason string) {
 		var j struct {
 			LastBuild *jenkinsBuild `json:"lastBuild"`
 		}
-		y.get(t, y.Jenkins.URL+"/job/railyard/job/"+button+"/api/json?tree=lastBuild[number,building,result]", &j)
+		get(t, y.Jenkins.URL+"/job/railyard/job/"+button+"/api/json?tree=lastBuild[number,building,result]", &j)
 		if j.LastBuild == nil {
 			return "in the queue", false
 		}

@@ -179,7 +179,7 @@ func (y *town) scraped(t *testing.T) {
 				Result []struct{ Value [2]any }
 			}
 		}
-		y.get(t, y.Prometheus.URL()+"/api/v1/query?query="+url.QueryEscape(`time() - min(timestamp(up{job="haproxy"})) < 2`), &answer)
+		get(t, y.Prometheus.URL()+"/api/v1/query?query="+url.QueryEscape(`time() - min(timestamp(up{job="haproxy"})) < 2`), &answer)
 		return "old ones", len(answer.Data.Result) > 0
 	})
 }

@@ -260,10 +260,16 @@ type jenkinsBuild struct {
 // builds asks Jenkins for all builds of an application's job, by deployment id.
 func (y *town) builds(t *testing.T, app string) map[string][]jenkinsBuild {
 	t.Helper()
+	return buildsOf(t, y.Jenkins.URL+"/job/deliver/job/"+app)
+}
+
+// buildsOf asks Jenkins for all builds of the job at an address, by deployment id.
+func buildsOf(t *testing.T, job string) map[string][]jenkinsBuild {
+	t.Helper()
 	var j struct {
 		AllBuilds []jenkinsBuild `json:"allBuilds"`
 	}
-	y.get(t, y.Jenkins.URL+"/job/deliver/job/"+app+"/api/json?tree=allBuilds[number,building,result,description,actions[parameters[name,value]]]", &j)
+	get(t, job+"/api/json?tree=allBuilds[number,building,result,description,actions[parameters[name,value]]]", &j)
 	all := map[string][]jenkinsBuild{}
 	for _, b := range j.AllBuilds {
 		for _, a := range b.Actions {
@@ -311,7 +317,7 @@ func (y *town) console(t *testing.T, c api.Coach) string {
 	return string(text)
 }
 
-func (y *town) get(t *testing.T, url string, into any) {
+func get(t *testing.T, url string, into any) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	must(t, err)

@@ -4,6 +4,7 @@ package story
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,6 +28,7 @@ type Journey struct {
 	Back           []string          `json:"back"`    // the pools that were taken back, in their order
 	Kept           []string          `json:"kept"`    // the pools that keep what they got: a migration is backward compatible, so nothing is undone
 	Riders         map[string]string `json:"riders"`  // application → how its Coach ended
+	Job            string            `json:"job"`     // how its job ended in Jenkins: "FAILURE"
 	Seconds        float64           `json:"seconds"` // from departure to the end
 	Requests       int64             `json:"requests"`
 	FailedRequests int64             `json:"failed_requests"`
@@ -81,9 +83,51 @@ func (t *teller) travel(ctx context.Context) (Journey, error) {
 	totals := t.yard.Load.Window(from, time.Now())
 	journey.Seconds, journey.Requests, journey.FailedRequests = seconds(time.Since(from)), totals.Requests, totals.Failed
 	journey.sum(train)
-	t.say(fmt.Sprintf("%-14s %s. There: %s. Failed: %s. Back: %s. Kept: %s. %d requests, %d failed.", train.Id, strings.ToUpper(train.State), strings.Join(journey.Forward, ", "),
-		journey.Failed, strings.Join(journey.Back, ", "), strings.Join(journey.Kept, ", "), journey.Requests, journey.FailedRequests))
+	if journey.Job, err = t.jobOf(ctx, train); err != nil {
+		return journey, err
+	}
+	t.say(fmt.Sprintf("%-14s %s. There: %s. Failed: %s. Back: %s. Kept: %s. Its job in Jenkins: %s. %d requests, %d failed.", train.Id, strings.ToUpper(train.State), strings.Join(journey.Forward, ", "),
+		journey.Failed, strings.Join(journey.Back, ", "), strings.Join(journey.Kept, ", "), journey.Job, journey.Requests, journey.FailedRequests))
 	return journey, nil
+}
+
+// jobOf waits for the end of the Train's job, and returns Jenkins' result.
+func (t *teller) jobOf(ctx context.Context, train api.Train) (result string, err error) {
+	if train.Job == nil || train.Job.Url == nil {
+		return "", fmt.Errorf("Train %s has no job in Jenkins: %w", train.Id, ErrUnexpected)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, fmt.Errorf("the job of Train %s did not end: %w", train.Id, ErrUnexpected))
+	defer cancel()
+	for {
+		var build struct{ Result string }
+		if err := getJSON(ctx, *train.Job.Url+"api/json?tree=result", &build); err != nil {
+			return "", fmt.Errorf("look at the job of Train %s: %w", train.Id, err)
+		}
+		if build.Result != "" {
+			return build.Result, nil
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+func getJSON(ctx context.Context, url string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s: %w", url, answer.Status, ErrUnexpected)
+	}
+	return json.NewDecoder(answer.Body).Decode(into)
 }
 
 func bodyOf(answer *api.CommandTrainResponse) []byte {
@@ -128,6 +172,8 @@ func (j Journey) expected() error {
 	case !slices.Equal(j.Forward, want.Forward) || j.Failed != want.Failed || !slices.Equal(j.Back, want.Back) || !slices.Equal(j.Kept, want.Kept):
 		return fmt.Errorf("Train %s went %v, failed at %s, came back %v and kept %v; expected %v, %s, %v and %v: %w", j.Train, j.Forward, j.Failed,
 			j.Back, j.Kept, want.Forward, want.Failed, want.Back, want.Kept, ErrUnexpected)
+	case j.Job != "FAILURE":
+		return fmt.Errorf("the job of Train %s ended %s in Jenkins; expected FAILURE, as the Train returned: %w", j.Train, j.Job, ErrUnexpected)
 	case j.FailedRequests > 0:
 		return fmt.Errorf("Train %s: %d of %d requests failed: %w", j.Train, j.FailedRequests, j.Requests, ErrUnexpected)
 	}
