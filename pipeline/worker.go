@@ -122,17 +122,19 @@ func (w *Worker) defaults() {
 func (w *Worker) now() time.Time { return w.Now().UTC().Truncate(time.Microsecond) }
 
 func (w *Worker) claim(ctx context.Context, wg *sync.WaitGroup) {
-	claims, err := w.Store.ClaimCoaches(ctx, w.Owner, w.now(), w.LeaseTTL)
+	asked := w.now()
+	claims, err := w.Store.ClaimCoaches(ctx, w.Owner, asked, w.LeaseTTL)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).Warn("claim coaches: the database does not answer; trying again")
 	}
 	for _, c := range claims {
-		w.start(ctx, wg, c)
+		w.start(ctx, wg, c, asked)
 	}
 }
 
-func (w *Worker) start(ctx context.Context, wg *sync.WaitGroup, c Claim) {
-	d := newDrive(w, c)
+// start drives a Coach that was claimed by a call made at the given time: its lease runs from there.
+func (w *Worker) start(ctx context.Context, wg *sync.WaitGroup, c Claim, asked time.Time) {
+	d := newDrive(w, c, asked)
 	w.mu.Lock()
 	w.coaches[c.Coach.ID] = d
 	w.mu.Unlock()

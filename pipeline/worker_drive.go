@@ -22,10 +22,10 @@ type drive struct {
 	hands  *hands
 }
 
-func newDrive(w *Worker, c Claim) *drive {
+func newDrive(w *Worker, c Claim, asked time.Time) *drive {
 	return &drive{
 		Worker: w, claim: c, coach: c.Coach, log: w.Log.WithField("coach", c.Coach.ID),
-		until: w.now().Add(w.LeaseTTL), kicked: make(chan struct{}, 1),
+		until: asked.Add(w.LeaseTTL), kicked: make(chan struct{}, 1),
 	}
 }
 
@@ -103,7 +103,7 @@ func (d *drive) step(ctx context.Context) (time.Duration, error) {
 		}
 		d.coach = decision.Coach
 	}
-	if now.After(d.until) {
+	if d.now().After(d.until) { // asked anew: the save may have taken its time
 		return time.Second, nil // not ours any more
 	}
 	for _, a := range decision.Actions {

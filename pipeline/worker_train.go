@@ -24,19 +24,21 @@ func (w *Worker) claimTrains(ctx context.Context, wg *sync.WaitGroup) {
 	if w.Trains == nil {
 		return
 	}
-	claims, err := w.Trains.ClaimTrains(ctx, w.Owner, w.now(), w.LeaseTTL)
+	asked := w.now()
+	claims, err := w.Trains.ClaimTrains(ctx, w.Owner, asked, w.LeaseTTL)
 	if err != nil && ctx.Err() == nil {
 		w.Log.WithError(err).Warn("claim Trains: the database does not answer; trying again")
 	}
 	for _, c := range claims {
-		w.startTrain(ctx, wg, c)
+		w.startTrain(ctx, wg, c, asked)
 	}
 }
 
-func (w *Worker) startTrain(ctx context.Context, wg *sync.WaitGroup, c TrainClaim) {
+// startTrain drives a Train, as start does a Coach.
+func (w *Worker) startTrain(ctx context.Context, wg *sync.WaitGroup, c TrainClaim, asked time.Time) {
 	d := &trainDrive{
 		Worker: w, claim: c, train: c.Train, log: w.Log.WithField("train", c.Train.ID),
-		until: w.now().Add(w.LeaseTTL), kicked: make(chan struct{}, 1),
+		until: asked.Add(w.LeaseTTL), kicked: make(chan struct{}, 1),
 	}
 	w.mu.Lock()
 	w.trains[c.Train.ID] = d
@@ -120,6 +122,9 @@ func (d *trainDrive) step(ctx context.Context) (time.Duration, error) {
 		if saved, err := d.save(ctx, decision); !saved {
 			return 10 * time.Millisecond, err
 		}
+	}
+	if d.now().After(d.until) {
+		return time.Second, nil
 	}
 	for _, a := range decision.Actions {
 		d.hands.start(a, whose{id: d.train.ID, parameters: d.train.jobParameters})
