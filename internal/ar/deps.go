@@ -90,6 +90,9 @@ func releaseOf(r roller.Revision, app string) (roller.AppRelease, bool) {
 
 // stays says why an app's pool may not be rolled back alone; "" when it may.
 func stays(y *yard, environment string, d Dependency, all []Dependency, before Running) string {
+	if app, ok := y.t.App(d.App); ok && app.Kind == fleet.KindDatabase {
+		return "a migration stays, " + roller.NothingToUndo
+	}
 	site := fleet.SiteRef{Environment: environment, Pool: d.Pool}
 	old, ok := releaseOf(before[site], d.App)
 	if !ok {
